@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class GptCoreConfig(AppConfig):
+    name = "gpt_core"

@@ -1,0 +1,13 @@
+"""The settings of the tests: a folder of its own, fast hashing, nothing that leaves the process."""
+
+import os
+import tempfile
+
+os.environ.setdefault("PARLEY_HOME", tempfile.mkdtemp(prefix="parley-tests-"))
+
+from config.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+CELERY_BROKER_URL = "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
