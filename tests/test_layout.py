@@ -12,7 +12,9 @@ def test_platform_is_a_shelf_not_a_package() -> None:
 
 
 def test_the_standard_library_platform_wins() -> None:
-    subprocess.run([sys.executable, "-c", "import platform; platform.system()"], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "-c", "import platform; platform.system()"], cwd=ROOT, check=True
+    )
 
 
 def test_every_folder_of_tests_is_a_package() -> None:

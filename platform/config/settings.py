@@ -204,7 +204,7 @@ TIME_ZONE = "UTC"
 # --- Files -----------------------------------------------------------------------------------
 
 STATIC_URL = "static/"
-STATIC_ROOT = PARLEY_HOME / "static"
+STATIC_ROOT = Path(env.str("PARLEY_STATIC", default=str(PARLEY_HOME / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
@@ -288,10 +288,13 @@ JOB_HEARTBEAT_SECONDS = whole_number("PARLEY_JOB_HEARTBEAT_SECONDS", 5, least=1)
 # --- Engines: a base model's name, and where the process that serves it listens -------------------
 
 ENGINE_KEY = local_secret("PARLEY_ENGINE_KEY")
-GPT_ENGINES: dict[str, str] = env.json(
-    "GPT_ENGINES", default={"smollm2-135m-instruct": "http://127.0.0.1:8100"}
-)
-if not isinstance(GPT_ENGINES, dict):
+try:
+    GPT_ENGINES: dict[str, str] = env.json(
+        "GPT_ENGINES", default={"smollm2-135m-instruct": "http://127.0.0.1:8100"}
+    )
+except ValueError:
+    GPT_ENGINES = {}
+if not isinstance(GPT_ENGINES, dict) or not GPT_ENGINES:
     raise ImproperlyConfigured(
         'GPT_ENGINES: expected JSON such as {"smollm2-135m-instruct": "http://127.0.0.1:8100"}.'
     )

