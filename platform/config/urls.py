@@ -10,3 +10,8 @@ urlpatterns = [
     path("api/v1/", include("config.api")),
     path("", include("apps.portal.urls")),
 ]
+
+handler400 = "common.api.bad_request"
+handler403 = "common.api.permission_denied"
+handler404 = "common.api.not_found"
+handler500 = "common.api.server_error"
