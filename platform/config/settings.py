@@ -266,8 +266,7 @@ if CELERY_BROKER_URL == "filesystem://":
     }
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
-    "gpt_core.tasks.train_next": {"queue": "training"},
-    "gpt_core.tasks.evaluate_next": {"queue": "training"},
+    "gpt_core.tasks.supervise_next": {"queue": "training"},
 }
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -284,6 +283,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(PARLEY_HOME / "broker" / "beat-schedule")
 
 JOB_LEASE_SECONDS = whole_number("PARLEY_JOB_LEASE_SECONDS", 60, least=5)
 JOB_HEARTBEAT_SECONDS = whole_number("PARLEY_JOB_HEARTBEAT_SECONDS", 5, least=1)
+# How often a training saves what it would resume from, and how long a failed attempt waits for the next.
+JOB_CHECKPOINT_SECONDS = whole_number("PARLEY_JOB_CHECKPOINT_SECONDS", 60)
+JOB_RETRY_SECONDS = whole_number("PARLEY_JOB_RETRY_SECONDS", 5)
 
 # --- Engines: a base model's name, and where the process that serves it listens -------------------
 
