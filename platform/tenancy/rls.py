@@ -20,6 +20,7 @@ from tenancy.scope import SystemScope, TenantScope, current_scope
 
 SETTING = "parley.scope"
 EVERYONE = "*"
+SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 # Each sub-select is evaluated once per statement, not once per row. The text is compared as a
 # uuid, so that an index on the column serves; what is no uuid (nothing set, or everyone's sign)
@@ -114,6 +115,9 @@ def carry_scope(
     Outside a transaction nothing was left behind by an earlier statement, so that an unscoped
     one needs no prefix; inside one, it must take back what an earlier statement set.
     """
+    if isinstance(sql, str) and sql.startswith(SAVEPOINTS):
+        # They touch no row, and after an error PostgreSQL takes ROLLBACK TO and nothing before it.
+        return execute(sql, params, many, context)
     value = scope_on_the_wire()
     if value or context["connection"].in_atomic_block:
         prefix = f"SELECT set_config('{SETTING}', '{value}', true); "
