@@ -91,7 +91,7 @@ def tenant_page(*allowed: Allowed) -> Callable[[Callable[..., Any]], Callable[..
                     return redirect_to_login(request.get_full_path())
                 credential = _admitted(request, membership, allowed)
                 with scope_of(credential):
-                    return _streaming_in_scope(await view(request, **values))
+                    return in_scope_while_streaming(await view(request, **values))
 
         else:
 
@@ -105,7 +105,7 @@ def tenant_page(*allowed: Allowed) -> Callable[[Callable[..., Any]], Callable[..
                     # A TemplateResponse asks the database while it renders.
                     if hasattr(response, "render") and callable(response.render):
                         response = response.render()
-                    return _streaming_in_scope(response)
+                    return in_scope_while_streaming(response)
 
         page.allowed = allowed  # type: ignore[attr-defined]
         return page
@@ -127,7 +127,7 @@ def _admitted(
     return credential_of(membership)
 
 
-def _streaming_in_scope(response: HttpResponseBase) -> HttpResponseBase:
+def in_scope_while_streaming(response: HttpResponseBase) -> HttpResponseBase:
     if isinstance(response, StreamingHttpResponse):
         if response.is_async:
             response.streaming_content = keep_scope_async(aiter(response.streaming_content))

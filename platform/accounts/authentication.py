@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotFound
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 from accounts.access import Credential, credential_of, membership_of
 from accounts.models import ApiKey
 from accounts.permissions import SCOPES_OF_KEYS
+from common.errors import ApplicationError
 from tenancy.audit import Actor
 from tenancy.models import Tenant
 from tenancy.scope import system_scope
@@ -75,7 +77,10 @@ class TenantSessionAuthentication(SessionAuthentication):
         if found is None:
             return None
         user, _nothing = found
-        membership = membership_of(user, request.META.get("HTTP_X_TENANT", ""))
+        slug = request.META.get("HTTP_X_TENANT", "")
+        if not slug:
+            raise ApplicationError("tenant_required", _("Name the tenant in the header X-Tenant."))
+        membership = membership_of(user, slug)
         if membership is None:
             raise NotFound()
         return user, credential_of(membership)

@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.dateparse import parse_datetime
+from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, pagination, parsers
 from rest_framework.response import Response
@@ -145,15 +147,26 @@ class StrictJSONParser(parsers.BaseParser):
         return loads(body)
 
 
-def refuse_nul(
-    get_response: Callable[[HttpRequest], HttpResponseBase],
-) -> Callable[[HttpRequest], HttpResponseBase]:
+@sync_and_async_middleware
+def refuse_nul(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Middleware: no database stores NUL, so that no address may carry it."""
 
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
-            return bad_request(request, ValueError("NUL"))
-        return get_response(request)
+    def has_nul(request: HttpRequest) -> bool:
+        return "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
+
+    if iscoroutinefunction(get_response):
+
+        async def middleware(request: HttpRequest) -> HttpResponseBase:
+            if has_nul(request):
+                return bad_request(request, ValueError("NUL"))
+            return await get_response(request)
+
+    else:
+
+        def middleware(request: HttpRequest) -> HttpResponseBase:
+            if has_nul(request):
+                return bad_request(request, ValueError("NUL"))
+            return get_response(request)
 
     return middleware
 

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("accounts.api.urls")),
     path("", include("labeling.api.urls")),
     path("", include("gpt_core.api.urls")),
 ]

@@ -9,9 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.access import Credential, _streaming_in_scope, scope_of
+from accounts.access import Credential, in_scope_while_streaming, scope_of
 from accounts.permissions import HasCapability
 from tenancy.models import Tenant
+from tenancy.scope import current_scope
 
 
 class TenantViewSet(GenericViewSet):
@@ -22,9 +23,9 @@ class TenantViewSet(GenericViewSet):
             serializer_class = DatasetSerializer
             needs = {"list": VIEW, "retrieve": VIEW}
 
-    Mixins stand to the left. An action that `needs` does not name is refused. The scope is entered
-    when the credential is known and left after the response is rendered; a streaming response
-    is iterated in it. Inside: self.tenant, self.credential.
+    An action that `needs` does not name is refused. The scope is entered when the credential is
+    known and left after the response is rendered; a streaming response is iterated in it. Inside:
+    self.tenant, self.credential.
     """
 
     model: ClassVar[type[Model]]
@@ -40,28 +41,22 @@ class TenantViewSet(GenericViewSet):
 
     @property
     def credential(self) -> Credential:
-        return self.request.auth  # type: ignore[return-value]
+        assert isinstance(self.request.auth, Credential)
+        return self.request.auth
 
     @property
     def tenant(self) -> Tenant:
         return self.credential.tenant
 
     def dispatch(self, request: HttpRequest, *args: Any, **values: Any) -> HttpResponseBase:
-        with ExitStack() as self._scope:
+        with ExitStack() as self._scopes:
             response = super().dispatch(request, *args, **values)
             if isinstance(response, Response):
                 return response.render()
-            return _streaming_in_scope(response) if request_has_scope() else response
+            return in_scope_while_streaming(response) if current_scope() else response
 
     def perform_authentication(self, request: Request) -> None:
         super().perform_authentication(request)
         if isinstance(request.auth, Credential):
-            request._request.tenant = request.auth.tenant  # type: ignore[attr-defined]
             request.tenant = request.auth.tenant  # type: ignore[attr-defined]
-            self._scope.enter_context(scope_of(request.auth))
-
-
-def request_has_scope() -> bool:
-    from tenancy.scope import current_scope
-
-    return current_scope() is not None
+            self._scopes.enter_context(scope_of(request.auth))

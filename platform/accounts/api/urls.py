@@ -1,0 +1,16 @@
+"""Ids are UUIDs already in the address: anything else is no address at all."""
+
+from rest_framework.routers import SimpleRouter
+
+from accounts.api.views import ApiKeyViewSet, InvitationViewSet, MemberViewSet
+
+router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+for prefix, viewset in (
+    ("members", MemberViewSet),
+    ("invitations", InvitationViewSet),
+    ("keys", ApiKeyViewSet),
+):
+    viewset.lookup_value_converter = "uuid"
+    router.register(prefix, viewset, basename=prefix)
+
+urlpatterns = router.urls
