@@ -125,6 +125,7 @@ def publish(work: Path, store: Path, manifest: Mapping[str, Any]) -> Published:
             copy_file(work / name, aside / name)
         files = describe_files(aside, names)
         complete = dict(manifest) | {"format": FORMAT, "files": files}
+        complete |= _adapter_figures(aside, complete)
         complete["name"] = _full_name(str(manifest.get("name", "")), weights_digest(files))
         content = dump_json(complete)
         digest = hashlib.sha256(content).hexdigest()
@@ -321,6 +322,19 @@ def _files_to_publish(work: Path, kind: str) -> list[str]:
         _read_adapter_config(work)
         read_header(work / WEIGHTS)
     return names
+
+
+def _adapter_figures(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Rank, alpha and so on from the adapter itself; a manifest that says otherwise is refused."""
+    if manifest.get("kind", "adapter") != "adapter":
+        return {}
+    rank, alpha, rslora = _read_adapter_config(folder)
+    targets = read_json(folder / CONFIG).get("target_modules", [])
+    figures = {"kind": "adapter", "rank": rank, "alpha": alpha, "rslora": rslora}
+    for key, value in figures.items():
+        if manifest.get(key, value) != value:
+            raise EngineError("checkpoint_config", f"{key} is {value}, not {manifest[key]}")
+    return figures | {"targets": sorted(targets) if isinstance(targets, list) else targets}
 
 
 def _check_file_names(names: set[str], kind: str) -> None:
