@@ -91,6 +91,22 @@ class RowEncoder:
         """Token ids of a row up to where the (last) answer begins."""
         return self._tokens(self._pieces(row, for_generation=True))[0]
 
+    def conversation(self, messages: list[dict[str, Any]]) -> list[int]:
+        """Token ids of a whole conversation, earlier answers included, up to where the next answer begins."""
+        _check_messages(messages, None)
+        pieces = (
+            self._template_pieces(list(messages), True, None)
+            if self._template
+            else self._plain_pieces(list(messages), True)
+        )
+        return self._tokens(pieces)[0]
+
+    def answer_ids(self, text: str) -> list[int]:
+        """The ids of an answer as they stand in a conversation, without the end of the turn."""
+        if not self._template:
+            return self.text_ids(" " + text.strip())
+        return self.text_ids(text.strip() if self._trims else text)
+
     def text_ids(self, text: str) -> list[int]:
         """The ids of plain text: never a control token, whatever the text says."""
         if not text:
