@@ -1,5 +1,12 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class LabelingConfig(AppConfig):
     name = "labeling"
+
+    def ready(self) -> None:
+        from labeling import frozen
+
+        # Not control flow: the only place where Django says that the tables are as they should be.
+        post_migrate.connect(frozen.install, sender=self, dispatch_uid="labeling.frozen.install")
