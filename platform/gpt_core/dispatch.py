@@ -1,0 +1,209 @@
+"""The queue: who goes next, who holds what, and what happens when a holder is lost.
+
+The database is the truth and the broker a doorbell: `ring` only says "look", and may be lost, repeated or
+late without harm. Everything here may run in several workers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, F, Min, Q, Sum
+from django.db.models.functions import Greatest, Now
+from kombu.exceptions import OperationalError as BrokerError
+
+from . import job_folder
+from .models import Evaluation, FineTuningJob, JobEvent, State, Supervised, Whose, seconds_from_now
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 3
+FAIR_WINDOW = timedelta(hours=24)
+# An evaluation goes before its tenant's next training: it is short, and a result waits for it.
+KINDS: tuple[type[Supervised], ...] = (Evaluation, FineTuningJob)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt ended without its result, as a code and figures."""
+
+    code: str
+    whose: str = Whose.SYSTEM
+    detail: str = ""
+    line: int | None = None
+    pointer: str = ""
+
+    def as_columns(self) -> dict[str, Any]:
+        return {
+            "failure_code": self.code[:64],
+            "failure_whose": self.whose,
+            "failure_detail": self.detail[:4000],
+            "failure_line": self.line,
+            "failure_pointer": self.pointer[:500],
+        }
+
+
+def claim_next(worker: str) -> Supervised | None:
+    """Take the next job for this worker, or None where nobody waits. Needs a system scope."""
+    for tenant_id in tenants_in_order():
+        for kind in KINDS:
+            for pk in _first_waiting(kind, tenant_id):
+                if claimed := _claim(kind, pk, worker):
+                    return claimed
+    return None
+
+
+def tenants_in_order() -> list[UUID]:
+    """The fair order, in this one place: who has least running, then who had least work lately,
+    then who waits longest."""
+    running: dict[UUID, int] = defaultdict(int)
+    worked: dict[UUID, float] = defaultdict(float)
+    waiting: dict[UUID, Any] = {}
+    for kind in KINDS:
+        used = kind.objects.filter(
+            Q(state=State.RUNNING) | Q(heartbeat_at__gte=Now() - FAIR_WINDOW)
+        ).order_by()
+        for row in used.values("tenant_id").annotate(
+            running=Count("pk", filter=Q(state=State.RUNNING)), worked=Sum("worked_seconds")
+        ):
+            running[row["tenant_id"]] += row["running"]
+            worked[row["tenant_id"]] += row["worked"] or 0.0
+        queue = kind.objects.claimable().order_by().values("tenant_id")
+        for row in queue.annotate(since=Min("queued_at")):
+            tenant_id = row["tenant_id"]
+            waiting[tenant_id] = min(row["since"], waiting.get(tenant_id, row["since"]))
+    return sorted(waiting, key=lambda one: (running[one], worked[one], waiting[one], str(one)))
+
+
+def position_in_queue(job: FineTuningJob) -> int | None:
+    """How many trainings stand before this one, plus one; None where it does not wait.
+
+    Needs a system scope, and tells a number alone.
+    """
+    if job.state != State.QUEUED:
+        return None
+    own = FineTuningJob.objects.filter(
+        tenant_id=job.tenant_id, state=State.QUEUED, queued_at__lt=job.queued_at
+    ).count()
+    others = FineTuningJob.objects.claimable().exclude(tenant_id=job.tenant_id)
+    order = tenants_in_order()
+    before = order[: order.index(job.tenant_id)] if job.tenant_id in order else order
+    return own + others.filter(tenant_id__in=before).count() + 1
+
+
+def give_back(row: Supervised, failure: Failure) -> bool:
+    """End an attempt of the row that was read: back to the queue, or failed after too many.
+
+    Returns whether the row was still held by that attempt; nothing is written otherwise.
+    """
+    kind = type(row)
+    with transaction.atomic():
+        held = kind.objects.held(row.pk, row.fencing_token)
+        current = held.select_for_update().first()
+        if current is None:
+            return False
+        gone = current.attempts_without_progress >= MOST_ATTEMPTS
+        tail = job_folder.log_tail(job_folder.folder_of(row))
+        data = {"code": failure.code, "detail": failure.detail[:500], "attempt": current.attempt}
+        if gone:
+            held.move(State.FAILED, log_tail=tail, **failure.as_columns())
+            record(current, "gave_up", level="error", **data)
+        else:
+            pause = settings.JOB_RETRY_SECONDS * 2 ** (current.attempts_without_progress - 1)
+            held.move(State.QUEUED, log_tail=tail, not_before=seconds_from_now(max(0, pause)))
+            record(current, "attempt_failed", level="warning", **data)
+    return True
+
+
+def release(row: Supervised) -> bool:
+    """Put the row back as it was claimed: its worker goes away, and that is nobody's failure."""
+    moved = (
+        type(row)
+        .objects.held(row.pk, row.fencing_token)
+        .move(
+            State.QUEUED,
+            attempts_without_progress=Greatest(F("attempts_without_progress") - 1, 0),
+            not_before=None,
+        )
+    )
+    if moved:
+        ring()
+    return bool(moved)
+
+
+def take_back_expired() -> int:
+    """Return to the queue whatever a worker held and did not renew. Needs a system scope."""
+    taken = 0
+    for kind in KINDS:
+        for row in kind.objects.expired():
+            failure = Failure("worker_lost", detail=f"no heartbeat from {row.worker}")
+            # give_back asks again under the lock: a heartbeat that came in between wins.
+            with transaction.atomic():
+                still = kind.objects.expired().filter(pk=row.pk, fencing_token=row.fencing_token)
+                taken += bool(still.select_for_update().exists() and give_back(row, failure))
+    return taken
+
+
+def work_waits() -> bool:
+    return any(kind.objects.claimable().exists() for kind in KINDS) or (
+        FineTuningJob.objects.filter(state=State.VALIDATING_FILES).exists()
+    )
+
+
+def ring() -> None:
+    """Say "look" to a trainer once this transaction is committed."""
+    transaction.on_commit(_ring)
+
+
+def record(row: Supervised, event: str, /, *, level: str = "info", **data: Any) -> JobEvent | None:
+    """Add to the story of the job that the row belongs to."""
+    job_id = row.pk if isinstance(row, FineTuningJob) else _job_of(row)
+    if job_id is None:
+        return None
+    return JobEvent.objects.create(
+        tenant_id=row.tenant_id,
+        job_id=job_id,
+        evaluation_id=None if isinstance(row, FineTuningJob) else row.pk,
+        code=event,
+        level=level,
+        data=data,
+    )
+
+
+def _job_of(row: Supervised) -> UUID | None:
+    return row.checkpoint.job_id if isinstance(row, Evaluation) else None
+
+
+def _ring() -> None:
+    try:
+        current_app.send_task(
+            "gpt_core.tasks.supervise_next", queue="training", retry=False, expires=3600
+        )
+    except (BrokerError, OSError) as error:
+        # Beat looks every few seconds whether work waits, and rings then.
+        logger.warning("the broker does not answer, the doorbell rings later: %s", error)
+
+
+def _first_waiting(kind: type[Supervised], tenant_id: UUID) -> list[UUID]:
+    # More than one, for another worker may be taking the first at this moment.
+    waiting = kind.objects.claimable().filter(tenant_id=tenant_id)
+    return list(waiting.order_by("queued_at", "pk").values_list("pk", flat=True)[:10])
+
+
+def _claim(kind: type[Supervised], pk: UUID, worker: str) -> Supervised | None:
+    """The row, ours alone; None where another worker was quicker."""
+    with transaction.atomic():
+        queue = kind.objects.claimable().filter(pk=pk)
+        if not queue.select_for_update(skip_locked=True).exists():
+            return None
+        if not queue.claim(worker, settings.JOB_LEASE_SECONDS):
+            return None
+        return kind.objects.get(pk=pk)
