@@ -13,7 +13,6 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, pagination, parsers
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from common.errors import ApplicationError
 from common.strict_json import StrictJsonError, loads
@@ -30,6 +29,9 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
     document = problem_document(error)
     if document is None:
         return None
+    # Imported late: its module reads the settings, which name the classes of this one.
+    from rest_framework.views import set_rollback
+
     set_rollback()
     headers = {}
     if getattr(error, "auth_header", None):
