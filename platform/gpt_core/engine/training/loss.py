@@ -78,7 +78,8 @@ def score_with_gradient(
         correct += (highest.indices == block).sum()
         if smoothing:
             share.sub_(smoothing / share.shape[1])
-        share.scatter_add_(1, block, torch.full_like(block, smoothing - 1.0, dtype=share.dtype))
+        rows = torch.arange(len(block), device=hidden.device)
+        share[rows, block[:, 0]] -= 1.0 - smoothing
         torch.mm(share, head, out=gradient[start : start + _BLOCK])
         if head_grad is not None:
             head_grad.addmm_(share.t().to(head_grad.dtype), inputs.to(head_grad.dtype), alpha=scale)

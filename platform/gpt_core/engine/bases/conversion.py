@@ -1,31 +1,17 @@
-"""Base models: find, convert once to safetensors, pin by hash, open.
-
-A prepared base is a folder `store/<name>-<digest12>/` that never changes. Weights are safetensors and
-settings are JSON: no pickle is opened and no code that came with a model runs.
-
-    python -m gpt_core.engine.bases SOURCE --store DIR      prints JSON lines
-"""
+"""Conversion: a packaged file, a folder or a hub's repository becomes a prepared base, once."""
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import importlib.metadata
-import json
-import os
 import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import EngineError
-from .files import (
+from ..errors import EngineError
+from ..files import (
     PICKLE_SUFFIXES,
     describe_files,
-    disk_faults,
     dump_json,
     folder_aside,
     hostile_key,
@@ -36,13 +22,20 @@ from .files import (
     sync_file,
     write_whole,
 )
+from .opening import (
+    FORMAT,
+    MANIFEST,
+    Base,
+    digest_of,
+    open_base,
+    quiet_transformers,
+    read_model,
+    read_tokenizer,
+)
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-FORMAT = 1
-MANIFEST = "base.json"
 Progress = Callable[[float, str], None]
 
 # A base that travels as a file inside a pip package, so that a fresh machine needs no model hub.
@@ -75,29 +68,8 @@ _SAFE_NAME = re.compile(
     r"|vocab\.(json|txt)|merges\.txt|tokenizer\.model|spiece\.model|chat_template\.(jinja|json)"
     r"|README\.md|LICENSE(\.txt|\.md)?|\.gitattributes"
 )
+_SETTINGS = frozenset({"config", "generation_config", "tokenizer_config", "special_tokens_map"})
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
-
-
-@dataclass(frozen=True)
-class Base:
-    """A prepared base model. `digest` pins every byte of it; adapters are bound to that digest."""
-
-    name: str
-    folder: Path
-    digest: str
-    architecture: str
-    parameters: int
-    context: int
-    languages: tuple[str, ...]
-    hidden_size: int = 0
-    layers: int = 0
-    source: str = ""
-    licence: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """The base as JSON, for logs and for the database."""
-        document = dict(self.__dict__)
-        return document | {"folder": str(self.folder), "languages": list(self.languages)}
 
 
 def prepare_base(source: str, store: Path, *, progress: Progress | None = None) -> Base:
@@ -119,59 +91,6 @@ def prepare_base(source: str, store: Path, *, progress: Progress | None = None) 
     raise EngineError("base_unknown", f"no packaged model, folder or hub name: {source[:100]!r}")
 
 
-def open_base(folder: Path, *, verify: bool = True) -> Base:
-    """A prepared base from its folder; `verify` hashes every byte (about 0.3 s for 270 MB)."""
-    folder = Path(folder)
-    try:
-        manifest = read_json(folder / MANIFEST)
-        files: dict[str, Any] = manifest["files"]
-        base = Base(
-            name=str(manifest["name"]),
-            folder=folder,
-            digest=str(manifest["digest"]),
-            architecture=str(manifest["architecture"]),
-            parameters=int(manifest["parameters"]),
-            context=int(manifest["context"]),
-            languages=tuple(manifest["languages"]),
-            hidden_size=int(manifest["hidden_size"]),
-            layers=int(manifest["layers"]),
-            source=str(manifest.get("source", "")),
-            licence=str(manifest.get("licence", "")),
-        )
-        supported = manifest["format"] == FORMAT
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise EngineError("base_unusable", f"{folder}: {error}") from error
-    if not supported:
-        raise EngineError("base_unusable", f"{folder}: unknown format {manifest['format']!r}")
-    present = set(list_files(folder)) - {MANIFEST, "manifest.json"}
-    if present != set(files):
-        odd = sorted(present ^ set(files))
-        raise EngineError("base_damaged", f"unknown or missing files: {odd[:5]}")
-    if verify and (describe_files(folder, list(files)), digest_of(files)) != (files, base.digest):
-        raise EngineError("base_damaged", f"{folder}: a file differs from its hash")
-    return base
-
-
-def load_model(base: Base, dtype: str | torch.dtype = "bfloat16") -> PreTrainedModel:
-    """The frozen transformers model of a base, in eval mode, nothing asking for gradients."""
-    import torch
-
-    wanted = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    model = _read_model(base.folder, wanted)
-    return model.eval().requires_grad_(False)
-
-
-def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
-    """The tokenizer of a base, from its own files alone."""
-    return _read_tokenizer(base.folder)
-
-
-def digest_of(files: dict[str, Any]) -> str:
-    """sha256 over the sorted (file, sha256) list: the identity of a base."""
-    lines = (f"{name}\0{files[name]['sha256']}\n" for name in sorted(files))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 def check_folder(folder: Path) -> list[str]:
     """The files of an offered model folder; whatever could carry code or is unknown is refused."""
     names = list_files(folder)
@@ -190,9 +109,6 @@ def check_folder(folder: Path) -> list[str]:
     if not any(name.endswith(".safetensors") for name in names) or "config.json" not in names:
         raise EngineError("base_unusable", "config.json and safetensors weights are needed")
     return names
-
-
-_SETTINGS = frozenset({"config", "generation_config", "tokenizer_config", "special_tokens_map"})
 
 
 def locate_packaged(source: str) -> Path:
@@ -225,7 +141,7 @@ def _prepare_packaged(source: str, store: Path, report: Progress) -> Base:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with _quiet_transformers():
+    with quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(
             str(path.parent), gguf_file=path.name, dtype=torch.bfloat16, local_files_only=True
         )
@@ -253,8 +169,8 @@ def _prepare_folder(folder: Path, name: str, source: str, store: Path, report: P
     report(0.1, "reading the weights")
     import torch
 
-    model = _read_model(folder, torch.bfloat16)
-    tokenizer = _read_tokenizer(folder)
+    model = read_model(folder, torch.bfloat16)
+    tokenizer = read_tokenizer(folder)
     origin = {"source": source, "source_digest": source_digest} | _read_card(folder)
     return _store_base(model, tokenizer, name, origin, store, report)
 
@@ -308,15 +224,20 @@ def _store_base(
 def write_model_files(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
 ) -> None:
-    """Weights, settings and tokenizer as safetensors and JSON, cleaned and fsynced."""
-    with _quiet_transformers():
-        model.save_pretrained(folder, max_shard_size="4GB")
+    """Weights (bf16), settings and tokenizer as safetensors and JSON, cleaned and fsynced."""
+    import torch
+
+    weights = {name: tensor.to(torch.bfloat16) for name, tensor in model.state_dict().items()}
+    with quiet_transformers():
+        model.save_pretrained(folder, state_dict=weights, max_shard_size="4GB")
         tokenizer.save_pretrained(folder)
     if not (folder / "tokenizer.json").is_file():
         raise EngineError("base_unusable", "a tokenizer that is no tokenizer.json is not supported")
     for path in sorted(folder.iterdir()):
         if path.suffix == ".json" and path.stem in _SETTINGS:
             settings = {k: v for k, v in read_json(path).items() if k not in _VOLATILE_KEYS}
+            if path.stem == "config":
+                settings["dtype"] = "bfloat16"
             write_whole(path, dump_json(settings))
         else:
             path.chmod(
@@ -366,37 +287,6 @@ def _clear_quantization_marks(model: PreTrainedModel) -> None:
         del model.config.quantization_config
 
 
-def _read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
-    from transformers import AutoModelForCausalLM
-
-    with _quiet_transformers():
-        try:
-            model = AutoModelForCausalLM.from_pretrained(
-                str(folder),
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-            )
-        except Exception as error:  # whatever a broken folder makes transformers raise
-            raise EngineError("base_unusable", str(error)[:500]) from error
-    if any(parameter.is_meta for parameter in model.parameters()):
-        raise EngineError("base_unusable", "some weights are missing")
-    return model
-
-
-def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    with _quiet_transformers():
-        try:
-            return AutoTokenizer.from_pretrained(
-                str(folder), trust_remote_code=False, local_files_only=True
-            )
-        except Exception as error:  # whatever a broken folder makes transformers raise
-            raise EngineError("base_unusable", str(error)[:500]) from error
-
-
 def _read_card(folder: Path) -> dict[str, Any]:
     """Licence and languages from a base.json or a model card, where one came along."""
     if (folder / MANIFEST).is_file():
@@ -418,49 +308,3 @@ def _read_card(folder: Path) -> dict[str, Any]:
 def _plain_name(name: str) -> str:
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return plain[:63].strip("-") or "base"
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Silence progress bars and advice meant for people at a terminal, then put things back."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="gpt_core.engine.bases", description=__doc__)
-    os.environ.setdefault("TQDM_DISABLE", "1")  # the one progress is ours
-    parser.add_argument("source", help="packaged name, local folder, or Hugging Face name")
-    home = Path(os.environ.get("PARLEY_HOME", "var"))
-    parser.add_argument("--store", type=Path, default=home / "bases")
-    chosen = parser.parse_args(arguments)
-
-    def say(document: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-
-    try:
-        with disk_faults():
-            base = prepare_base(
-                chosen.source,
-                chosen.store,
-                progress=lambda share, message: say({"progress": share, "message": message}),
-            )
-    except EngineError as error:
-        say({"error": error.as_dict()})
-        return 1
-    say({"base": base.as_dict()})
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
