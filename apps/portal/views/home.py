@@ -1,0 +1,29 @@
+"""Where one arrives: the choice of a tenant, and a tenant's home."""
+
+from accounts.access import memberships_of, tenant_page
+from accounts.models import User
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+from typing import cast
+
+from apps.portal import home_page
+
+
+@require_safe
+@login_required
+def start(request: HttpRequest) -> HttpResponse:
+    """Straight on where there is one tenant, a choice where there are several."""
+    places = memberships_of(cast(User, request.user))
+    if len(places) == 1:
+        return HttpResponseRedirect(reverse("portal:home", args=[places[0].tenant.slug]))
+    return render(request, "portal/start.html", {"places": places})
+
+
+@require_safe
+@tenant_page()
+def home(request: HttpRequest) -> HttpResponse:
+    """What serves now, what runs, what waits for somebody, what changed."""
+    return render(request, "portal/home.html", {"home": home_page.HomePage(request.membership)})
