@@ -190,6 +190,8 @@ class RowEncoder:
 
     def _completion_pieces(self, row: Mapping[str, Any], for_generation: bool) -> list[_Piece]:
         """A prompt and its continuation, with no turns at all: what a model without a template expects."""
+        parts = _as_messages(row["prompt"], row.get("completion", ""), for_generation)
+        _check_messages(parts, row.get("line"))
         pieces = [_Piece(row["prompt"], written=True)]
         if not for_generation:
             pieces.append(_Piece(row["completion"], written=True, learned=True))
@@ -246,7 +248,10 @@ class RowEncoder:
     def _template_trims(self) -> bool:
         """Whether the template cuts the white space around what people wrote."""
         probe = [{"role": "user", "content": " \ue0f0 "}]
-        rendered = self.tokenizer.apply_chat_template(probe, tokenize=False)
+        try:
+            rendered = self.tokenizer.apply_chat_template(probe, tokenize=False)
+        except Exception:  # a template that wants more than one question says so at each row
+            return False
         return " \ue0f0 " not in str(rendered)
 
 
