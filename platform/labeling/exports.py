@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from labeling.formulas import guarded
@@ -28,12 +28,12 @@ def export_openai(source: Source, out: IO[bytes], *, split: str | None = None) -
 
     Other rows become conversations. A person's answers become the assistant's with weight 0.
     """
-    return _write(out, openai_lines(source, split=split))
+    return _write(out, openai_lines(payloads(source, split)))
 
 
 def export_rows(source: Source, out: IO[bytes], *, split: str | None = None) -> int:
     """Write canonical rows, ids and groups with them: importing them again changes nothing."""
-    return _write(out, row_lines(source, split=split))
+    return _write(out, row_lines(payloads(source, split)))
 
 
 def export_csv(source: Source, out: IO[bytes], *, split: str | None = None) -> int:
@@ -41,27 +41,28 @@ def export_csv(source: Source, out: IO[bytes], *, split: str | None = None) -> i
 
     Returns how many rows, the header not counted.
     """
-    return _write(out, csv_lines(source, split=split)) - 1
+    return _write(out, csv_lines(payloads(source, split))) - 1
 
 
-def openai_lines(source: Source, *, split: str | None = None) -> Iterator[bytes]:
-    for row in _payloads(source, split):
+def openai_lines(rows: Iterable[Payload]) -> Iterator[bytes]:
+    for row in rows:
         line = json.dumps({"messages": _openai_messages(row)}, ensure_ascii=False)
         yield line.encode() + b"\n"
 
 
-def row_lines(source: Source, *, split: str | None = None) -> Iterator[bytes]:
-    for row in _payloads(source, split):
+def row_lines(rows: Iterable[Payload]) -> Iterator[bytes]:
+    for row in rows:
         kept = {key: value for key, value in row.items() if key != "line" and value is not None}
         yield canonical_json(kept).encode() + b"\n"
 
 
-def csv_lines(source: Source, *, split: str | None = None) -> Iterator[bytes]:
+def csv_lines(rows: Iterable[Payload]) -> Iterator[bytes]:
+    """A table: its header first, then a record for each row."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     yield (BYTE_ORDER_MARK + buffer.getvalue()).encode()
-    for row in _payloads(source, split):
+    for row in rows:
         buffer.seek(0)
         buffer.truncate()
         cells = _cells(row)
@@ -84,7 +85,7 @@ def _write(out: IO[bytes], lines: Iterator[bytes]) -> int:
     return count
 
 
-def _payloads(source: Source, split: str | None) -> Iterator[Payload]:
+def payloads(source: Source, split: str | None = None) -> Iterator[Payload]:
     """The rows of a version, or the accepted examples of a dataset as they are now."""
     if isinstance(source, DatasetVersion):
         for name in [split] if split else Split.values:

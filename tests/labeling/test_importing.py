@@ -87,7 +87,9 @@ def test_every_fault_is_found_in_one_pass_and_the_first_hundred_are_kept(offer: 
 
 
 def test_a_fault_says_line_pointer_code_message_and_fix(offer: Offer) -> None:
-    row = {"messages": [{"role": "客人", "content": "在吗"}, {"role": "assistant", "content": "在"}]}
+    row = {
+        "messages": [{"role": "客人", "content": "在吗"}, {"role": "assistant", "content": "在"}]
+    }
     report = offer("\n\n" + json_lines(row))
 
     (fault,) = report.faults

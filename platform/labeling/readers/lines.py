@@ -95,15 +95,14 @@ class TextSource:
         held = ""
         for chunk in as_utf_8(self.chunks(), self.encoding):
             text = held + decoder.decode(chunk)
-            held = _UNSAFE_END.search(text).group()  # type: ignore[union-attr]
+            held = text[len(text.rstrip("\\")) :] or ("\r" if text.endswith("\r") else "")
             for piece in _cut(text[: len(text) - len(held)], number):
                 yield piece
                 number += piece.ends_line
         yield from _cut(held + decoder.decode(b"", final=True), number)
 
 
-_UNSAFE_END = re.compile(r"(?:\\+|\r)?\Z")
-_LINE_OR_PART = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_LINE_OR_PART = re.compile(r"[^\r\n]+(?:\r\n|\r|\n)?|\r\n|\r|\n")
 
 
 def _cut(text: str, number: int) -> Iterator[Piece]:

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from common import strict_json
 from labeling.faults import Fault, excerpt
@@ -14,6 +15,7 @@ from labeling.rows import MAX_ROW_BYTES
 
 DELIMITERS = (",", "\t", ";", "|")
 MAX_COLUMNS = 256
+HEAD_LINES = 20
 LABEL_SEPARATORS = ("|", ";", "；", "、")
 
 csv.field_size_limit(MAX_ROW_BYTES)
@@ -126,7 +128,7 @@ def _header(
     lines: _Replay, declared: str | None, mapping: Mapping[str, str] | None
 ) -> tuple[str, _Record | None]:
     """The delimiter under which most columns are recognised, and the first record read with it."""
-    head = [line for line, _number in zip(lines, range(20), strict=False)]
+    head = list(islice(lines, HEAD_LINES))
     candidates = DELIMITERS if declared is None else (declared, *DELIMITERS)
     best: tuple[int, str] = (-1, declared or ",")
     for delimiter in candidates:
