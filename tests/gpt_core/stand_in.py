@@ -81,6 +81,8 @@ class Process:
                 self.nonsense()
             case "slow":
                 self.slow()
+            case "steady":
+                self.steady()
             case "progress-crash":
                 done = self.folder / "attempts"
                 number = len(done.read_text()) if done.exists() else 0
@@ -101,6 +103,15 @@ class Process:
             if stopped:
                 self.say("saved", step=step, folder="state", best=True)
                 self.say("stopped", step=step)
+                sys.exit(4)
+
+    def steady(self) -> None:
+        stopped: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
+        for _tick in range(15):
+            time.sleep(0.1)
+            if stopped:
+                self.say("stopped", step=0)
                 sys.exit(4)
 
     def nonsense(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import pytest
@@ -125,7 +126,5 @@ def _through_running(before: str, after: str) -> bool:
 
 
 def _try(service: object, job: FineTuningJob) -> None:
-    try:
+    with contextlib.suppress(ConflictError):
         service(job)  # type: ignore[operator]
-    except ConflictError:
-        pass
