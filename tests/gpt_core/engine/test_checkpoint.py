@@ -176,10 +176,12 @@ class Faults:
         self.count += 1
         if self.count == self.at and not self.kill:
             raise OSError(errno.EIO, "broken disk")
-        result = call()
-        if self.count == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
+        mine = self.count
+        try:
+            return call()
+        finally:
+            if mine == self.at:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         for owner, name in (
