@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,18 @@ def write_evaluation(evaluation: Evaluation) -> Path:
         },
     )
     return folder
+
+
+def tidy(row: Supervised) -> None:
+    """Once a job is over, remove the copies of people's rows and the state to resume from.
+
+    The log, the events, the curves and the report stay. A version can be written out again.
+    """
+    folder = folder_of(row)
+    for split in SPLITS:
+        (folder / f"{split}.jsonl").unlink(missing_ok=True)
+    for part in ("state", "best"):
+        shutil.rmtree(folder / part, ignore_errors=True)
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -469,3 +469,17 @@ def test_a_lease_is_over_by_its_own_clock_too(in_tenant: Tenant, settings: Any) 
     assert not lease.is_over
     lease.seconds = 0
     assert lease.is_over
+
+
+def test_people_s_rows_are_not_kept_beside_a_job_that_is_over(
+    in_tenant: Tenant, engine_that: EngineThat
+) -> None:
+    engine_that("work")
+    job = make_job()
+
+    supervise(claim())
+
+    folder = job_folder.folder_of(job)
+    assert not list(folder.glob("*.jsonl.part")) + list(folder.glob("t*.jsonl"))
+    assert (folder / "events.jsonl").exists()
+    assert (folder / "process.log").exists()

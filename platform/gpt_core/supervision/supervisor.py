@@ -15,7 +15,16 @@ from common.errors import ApplicationError
 
 from .. import dispatch, job_folder
 from ..dispatch import Failure
-from ..models import Evaluation, FineTuningJob, JobEvent, JobMetric, State, Supervised, Whose
+from ..models import (
+    TERMINAL,
+    Evaluation,
+    FineTuningJob,
+    JobEvent,
+    JobMetric,
+    State,
+    Supervised,
+    Whose,
+)
 from .child import Child
 from .evaluation import EvaluationWork
 from .lease import Lease, LeaseLostError
@@ -53,6 +62,16 @@ def supervise(row: Supervised, *, leaving: Callable[[], bool] = lambda: False) -
         _Attempt(_work_of(row), lease, leaving).run()
     except LeaseLostError:
         logger.warning("%s %s: the lease is lost, another worker has it", row.KIND, row.pk)
+    else:
+        _tidy_if_over(row)
+
+
+def _tidy_if_over(row: Supervised) -> None:
+    try:
+        if type(row).objects.filter(pk=row.pk, state__in=TERMINAL).exists():
+            job_folder.tidy(row)
+    except (OperationalError, InterfaceError, OSError) as error:
+        logger.warning("%s %s: its folder is not tidied: %s", row.KIND, row.pk, error)
 
 
 def _work_of(row: Supervised) -> Work:
