@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import F, Max
+
 from gpt_core.models import FineTuningJob, JobMetric
 
 # A screen has about this many columns to show a point in.

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+
 from gpt_core.verdict_text import metric_name
 
 # As a reader weighs them: what the model has learned, what it writes, what may go wrong.
@@ -191,7 +192,7 @@ def _interval(difference: Mapping[str, Any] | None, better: str) -> Interval | N
     if mean is None or low is None or high is None:
         return None
     if better == "neither":
-        tone, verdict, icon = "", _("for reading"), "same"
+        tone, verdict, icon = "", _("neither is better"), "same"
     elif low <= 0 <= high:
         tone, verdict, icon = "", _("no sure difference"), "same"
     elif (mean > 0) == (better == "higher"):

@@ -1,9 +1,10 @@
 """What people write into the portal's forms."""
 
-from common import strict_json
-from common.errors import ApplicationError
 from django import forms
 from django.utils.translation import gettext_lazy as _
+
+from common import strict_json
+from common.errors import ApplicationError
 
 MOST_TURNS = 61
 

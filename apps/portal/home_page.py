@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from accounts.permissions import can_promote, can_train
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
+
+from accounts.permissions import can_promote, can_train
 from gpt_core.models import (
     Checkpoint,
     Deployment,

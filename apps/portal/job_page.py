@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from accounts.permissions import can_override, can_promote, can_train
 from django.utils.translation import gettext as _
+
+from accounts.permissions import can_override, can_promote, can_train
+from apps.portal import comparison, words
 from gpt_core import dispatch
 from gpt_core.gate import Verdict
 from gpt_core.models import (
@@ -24,14 +26,13 @@ from gpt_core.verdict_text import sentence, summary
 from tenancy.models import Membership
 from tenancy.scope import system_scope
 
-from apps.portal import comparison, words
-
 MOST_EVENTS = 200
+_MACHINE = frozenset({"device", "threads", "pass_tokens"})
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One station on a job's way: done, now, or still to come."""
+    """One station on a job's way: done, now, yours (a person is to decide), stopped, or next."""
 
     label: str
     place: str
@@ -164,6 +165,8 @@ class JobPage:
                 return "done"
             if at > reached:
                 return "next"
+            if self.stage in ("open", "paused"):
+                return "yours"
             return "stopped" if stopped else "now"
 
         return [Phase(label, place(at)) for at, label in enumerate(labels)]
@@ -222,6 +225,8 @@ class JobPage:
         """Each setting with its value: what was chosen where it is known, else what was asked."""
         asked: dict[str, Any] = {**self.job.method, **self.job.hyperparameters}
         values = {**asked, **_flat(self.job.chosen)}
+        # The engine says the method under its own name, and what it runs on besides.
+        hidden = _MACHINE | ({"type"} if "method" in values else frozenset())
         reasons = _flat(self.job.reasons)
         return [
             Parameter(
@@ -230,6 +235,7 @@ class JobPage:
                 _why(name, asked, reasons),
             )
             for name, value in values.items()
+            if name not in hidden
         ]
 
     # --- What the reader may do ------------------------------------------------------------------

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
+
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
@@ -37,7 +38,9 @@ class _Place:
 
 _PLACES = (
     _Place("home", _("Home"), "home", "g h", frozenset({"home"})),
-    _Place("datasets", _("Datasets"), "dataset", "g d", frozenset({"datasets", "dataset", "version"})),
+    _Place(
+        "datasets", _("Datasets"), "dataset", "g d", frozenset({"datasets", "dataset", "version"})
+    ),
     _Place("jobs", pgettext_lazy("pages", "Jobs"), "job", "g j", frozenset({"jobs", "job"})),
     _Place("models", _("Models"), "model", "g m", frozenset({"models"})),
     _Place("playground", _("Playground"), "playground", "g p", frozenset({"playground"})),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+
 from labeling.models import VersionRow
 
 _SPEAKERS = {

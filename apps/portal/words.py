@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.utils.formats import date_format, number_format
-from django.utils.translation import gettext as now_
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext, pgettext_lazy
+
 from gpt_core.models import State
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def ago(moment: datetime, now: datetime) -> str:
     """How long before (or after) now, in the largest unit that says enough."""
     seconds = (now - moment).total_seconds()
     if seconds < -45:
-        return now_("in %(duration)s") % {"duration": duration(-seconds)}
+        return gettext("in %(duration)s") % {"duration": duration(-seconds)}
     if seconds < 45:
-        return now_("just now")
+        return gettext("just now")
     if seconds < 45 * MINUTE:
         count = max(1, round(seconds / MINUTE))
         return ngettext("%(count)d minute ago", "%(count)d minutes ago", count) % {"count": count}
@@ -44,13 +44,13 @@ def duration(seconds: float) -> str:
     """Two units at most: 48 s, 3 min 12 s, 2 h 5 min."""
     whole = max(0, round(seconds))
     if whole < MINUTE:
-        return now_("%(seconds)d s") % {"seconds": whole}
+        return gettext("%(seconds)d s") % {"seconds": whole}
     if whole < HOUR:
-        return now_("%(minutes)d min %(seconds)d s") % {
+        return gettext("%(minutes)d min %(seconds)d s") % {
             "minutes": whole // MINUTE,
             "seconds": whole % MINUTE,
         }
-    return now_("%(hours)d h %(minutes)d min") % {
+    return gettext("%(hours)d h %(minutes)d min") % {
         "hours": whole // HOUR,
         "minutes": whole % HOUR // MINUTE,
     }
@@ -59,8 +59,8 @@ def duration(seconds: float) -> str:
 def magnitude(value: int) -> str:
     """A count of parameters as people say it: 135 M, 1.7 B."""
     if value >= 10**9:
-        return now_("%(count)s B") % {"count": number_format(value / 10**9, 1)}
-    return now_("%(count)s M") % {"count": number_format(value / 10**6, 0)}
+        return gettext("%(count)s B") % {"count": number_format(value / 10**9, 1)}
+    return gettext("%(count)s M") % {"count": number_format(value / 10**6, 0)}
 
 
 # --- States --------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ _ICONS: Mapping[str, str] = {
 
 def state(work: Any) -> str:
     if work.cancel_requested and not work.is_terminal:
-        return now_("stopping")
+        return gettext("stopping")
     return str(work.get_state_display())
 
 
@@ -111,7 +111,9 @@ _EVENTS: Mapping[str, StrPromise] = {
     "checkpoint_published": _("The checkpoint %(name)s was published."),
     "evaluated": _("The checkpoint was compared with the base model."),
     "evaluation_started": _("The comparison with the base model began."),
-    "attempt_failed": _("Attempt %(attempt)s ended without a result (%(code)s); it will be tried again."),
+    "attempt_failed": _(
+        "Attempt %(attempt)s ended without a result (%(code)s); it will be tried again."
+    ),
     "gave_up": _("Given up after attempt %(attempt)s (%(code)s)."),
     "failed": _("The job failed (%(code)s)."),
     "cancelled": _("The job was cancelled."),
@@ -121,9 +123,8 @@ _EVENTS: Mapping[str, StrPromise] = {
     "resumed": _("The job goes on."),
     "promoted": _("The checkpoint was promoted."),
     "rolled_back": _("The deployment was rolled back."),
-    "rows_too_long": _("%(rows)s examples are longer than the limit and were cut."),
     "rows_truncated": _("%(rows)s examples are longer than the limit and were cut."),
-    "slow": _("This machine is slow for a job of this size."),
+    "no_validation_rows": _("There are no validation examples, so the last step is kept."),
 }
 
 
@@ -149,18 +150,31 @@ _FAILURES: Mapping[str, StrPromise] = {
     "dataset_version_changed": _(
         "The frozen rows are no longer those that were frozen. Freeze a new version."
     ),
+    "row_invalid": _("An example cannot be read. Mend it, freeze a new version and start again."),
+    "row_unknown_format": _(
+        "An example has a form that is not known. Mend it, freeze a new version and start again."
+    ),
+    "template_refused": _(
+        "The base model's template does not take a conversation like one of the examples."
+    ),
+    "invalid_parameter": _("A setting is not as it should be."),
     "row_without_labels": _(
         "An example has no answer to learn from. Mend it, freeze a new version and start again."
     ),
     "no_held_out_rows": _("There are no held-out examples to compare with."),
     "base_missing": _("The base model is not on this machine."),
-    "base_changed": _("The files of the base model are not those that were prepared."),
     "worker_lost": _("The worker that held the job went away."),
     "process_ended": _("The training process ended without a word."),
     "out_of_memory": _("The machine ran out of memory. A smaller batch or a shorter length helps."),
-    "non_finite_loss": _("The loss became infinite. A smaller learning rate helps."),
-    "loss_not_finite": _("The loss became infinite. A smaller learning rate helps."),
+    "diverged": _("The loss became infinite. A smaller learning rate helps."),
+    "not_finite": _("The loss became infinite. A smaller learning rate helps."),
     "disk": _("The disk could not be written; it may be full."),
+    "disk_full": _("The disk is full."),
+    "internal": _("The training process failed in a way that nobody foresaw."),
+    "evaluation_without_rows": _("There are no held-out examples to compare with."),
+    "evaluation_loss_not_finite": _("The loss of one of the models is not a finite number."),
+    "base_damaged": _("The files of the base model are not those that were prepared."),
+    "checkpoint_hash": _("The files of the checkpoint are not those that were published."),
     "event_flood": _("The process wrote without end and was stopped."),
     "report_missing": _("The comparison left no report that can be read."),
 }
@@ -171,7 +185,7 @@ def failure(work: Any) -> str:
     template = _FAILURES.get(work.failure_code)
     if template is not None:
         return str(template)
-    return now_("It ended with the code %(code)s.") % {"code": work.failure_code or "–"}
+    return gettext("It ended with the code %(code)s.") % {"code": work.failure_code or "–"}
 
 
 # --- Parameters ----------------------------------------------------------------------------------
@@ -199,10 +213,28 @@ _PARAMETERS: Mapping[str, StrPromise] = {
     "seed": _("seed"),
     "steps": _("steps"),
     "targets": _("layers"),
+    "method": _("method"),
+    "device": _("device"),
+    "threads": _("threads"),
+    "pass_tokens": _("tokens in one pass"),
 }
 
 _REASONS: Mapping[str, StrPromise] = {
-    "given": pgettext_lazy("a parameter's value", "you set it"),
+    "given": pgettext_lazy("a parameter's value", "set by hand"),
+    "default": _("a good value for most jobs"),
+    "by_learned_tokens": _("from how many tokens there are to learn"),
+    "by_rank": _("follows the rank"),
+    "early_stopping_guards": _("early stopping already guards against learning by heart"),
+    "by_model_size": _("from the width of the base model"),
+    "by_rows": _("from how many examples there are"),
+    "by_tokens": _("from how many tokens there are: small data are read more often"),
+    "by_steps": _("from how many steps there are"),
+    "by_longest_row": _("the longest example of this dataset"),
+    "passes_fit_memory": _("a batch fits into memory at once"),
+    "cuda": _("this graphics card multiplies it"),
+    "bf16_is_faster": _("measured: bfloat16 is faster on this machine"),
+    "bf16_not_faster": _("measured: bfloat16 is not faster on this machine"),
+    "bf16_not_supported": _("this machine does not multiply bfloat16"),
 }
 
 

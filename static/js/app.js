@@ -4,12 +4,15 @@
 
   const language = document.documentElement.lang || "en";
   const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+  const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium", hourCycle: "h23" });
 
   /* The server writes the moment in UTC; on hover it is said in the reader's own zone. */
   const localiseTimes = (root) => {
     for (const element of root.querySelectorAll("time[datetime]")) {
       const moment = new Date(element.dateTime);
-      if (!Number.isNaN(moment.getTime())) element.title = exact.format(moment);
+      if (Number.isNaN(moment.getTime())) continue;
+      element.title = exact.format(moment);
+      if ("clock" in element.dataset) element.textContent = clock.format(moment);
     }
   };
 

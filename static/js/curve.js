@@ -66,12 +66,13 @@
       splitLine: { lineStyle: { color: rule } },
     };
     return {
-      grid: { left: 8, right: 24, top: 28, bottom: 4, containLabel: true },
+      grid: { left: 8, right: 48, top: 28, bottom: 4, containLabel: true },
       xAxis: {
         ...axis,
         type: "value",
         min: 0,
-        max: "dataMax",
+        /* While it runs, the whole way is drawn, so that the picture does not rescale under the eye. */
+        max: figures.live && figures.steps ? figures.steps : "dataMax",
         name: words.step,
         nameTextStyle: { color: ink, fontFamily: font },
         splitLine: { show: false },

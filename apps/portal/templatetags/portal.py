@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from accounts.access import memberships_of
 from django import template
 from django.http import HttpRequest
 from django.templatetags.static import static
@@ -15,9 +14,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, get_language_info
 from django.utils.translation import gettext as _
-from tenancy.models import Membership
 
+from accounts.access import memberships_of
 from apps.portal import comparison, rail, words
+from tenancy.models import Membership
 
 register = template.Library()
 
@@ -106,6 +106,17 @@ def when(moment: datetime | None) -> SafeString | str:
     )
 
 
+@register.simple_tag
+def at_clock(moment: datetime) -> SafeString:
+    """The time of day, for a list in which "3 hours ago" would stand on every line."""
+    return format_html(
+        '<time datetime="{}" title="{} UTC" data-clock>{}</time>',
+        moment.isoformat(timespec="seconds"),
+        date_format(moment, "DATETIME_FORMAT"),
+        moment.strftime("%H:%M:%S"),
+    )
+
+
 @register.filter
 def duration(seconds: float | None) -> str:
     return "–" if seconds is None else words.duration(seconds)
@@ -141,7 +152,11 @@ def parameters(value: int) -> str:
 @register.inclusion_tag("portal/_state.html")
 def state(work: Any) -> dict[str, Any]:
     """The state of a job or an evaluation: a word, an icon and a colour."""
-    return {"word": words.state(work), "tone": words.state_tone(work), "icon": words.state_icon(work)}
+    return {
+        "word": words.state(work),
+        "tone": words.state_tone(work),
+        "icon": words.state_icon(work),
+    }
 
 
 @register.filter

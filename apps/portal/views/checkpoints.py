@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import cast
 from uuid import UUID
 
-from accounts.access import tenant_page
-from accounts.models import User
-from accounts.permissions import can_override, can_promote, can_train
-from common.errors import ApplicationError
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Prefetch
@@ -17,10 +13,14 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
+
+from accounts.access import tenant_page
+from accounts.models import User
+from accounts.permissions import can_override, can_promote, can_train
+from apps.portal.forms import OverrideForm
+from common.errors import ApplicationError
 from gpt_core import services
 from gpt_core.models import BaseModel, Checkpoint, Deployment, Evaluation, State
-
-from apps.portal.forms import OverrideForm
 
 PER_PAGE = 50
 
@@ -29,12 +29,12 @@ PER_PAGE = 50
 @tenant_page()
 def models(request: HttpRequest) -> HttpResponse:
     """What serves, every checkpoint with the gate's word, and the bases they stand on."""
-    judged = Evaluation.objects.filter(state=State.SUCCEEDED).defer("report").order_by("-finished_at")
+    judged = (
+        Evaluation.objects.filter(state=State.SUCCEEDED).defer("report").order_by("-finished_at")
+    )
     checkpoints = Checkpoint.objects.select_related(
         "base_model", "job", "dataset_version__dataset"
-    ).prefetch_related(
-        Prefetch("evaluations", queryset=judged, to_attr="judgements"), "serving"
-    )
+    ).prefetch_related(Prefetch("evaluations", queryset=judged, to_attr="judgements"), "serving")
     context = {
         "deployments": Deployment.objects.select_related(
             "checkpoint__job", "previous", "base_model"
@@ -68,7 +68,9 @@ def promote(request: HttpRequest, checkpoint_id: UUID) -> HttpResponse:
             checkpoint=checkpoint, actor=cast(User, request.user), override_reason=reason
         )
     except ApplicationError as error:
-        messages.error(request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code})
+        messages.error(
+            request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code}
+        )
     else:
         messages.success(
             request,
@@ -86,7 +88,9 @@ def evaluate(request: HttpRequest, checkpoint_id: UUID) -> HttpResponse:
     try:
         services.evaluate_checkpoint(checkpoint=checkpoint, actor=cast(User, request.user))
     except ApplicationError as error:
-        messages.error(request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code})
+        messages.error(
+            request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code}
+        )
     else:
         messages.success(request, _("The comparison is in the queue."))
     return _back(request, checkpoint)
@@ -103,7 +107,9 @@ def roll_back(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     try:
         changed = services.roll_back(deployment=deployment, actor=cast(User, request.user))
     except ApplicationError as error:
-        messages.error(request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code})
+        messages.error(
+            request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code}
+        )
     else:
         messages.success(
             request,

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from accounts.access import tenant_page
 from django.core.paginator import Paginator
 from django.db.models import Count, Max, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
-from labeling.models import Dataset, DatasetVersion, Example, ImportRun, Split, VersionRow
 
+from accounts.access import tenant_page
 from apps.portal.version_rows import shown
+from labeling.models import Dataset, DatasetVersion, Example, ImportRun, Split, VersionRow
 
 PER_PAGE = 50
 
@@ -70,7 +70,9 @@ def version(request: HttpRequest, dataset_id: UUID, number: int) -> HttpResponse
         "total": sum(_count(found.counts, one) for one in Split),
         "page": page,
         "rows": [shown(row) for row in page],
-        "newest": DatasetVersion.objects.filter(dataset=found.dataset).aggregate(n=Max("number"))["n"],
+        "newest": DatasetVersion.objects.filter(dataset=found.dataset).aggregate(n=Max("number"))[
+            "n"
+        ],
         "jobs": found.jobs.select_related("tenant").order_by("-queued_at")[:10],
     }
     return render(request, "portal/version.html", context)

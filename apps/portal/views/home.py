@@ -1,14 +1,15 @@
 """Where one arrives: the choice of a tenant, and a tenant's home."""
 
-from accounts.access import memberships_of, tenant_page
-from accounts.models import User
+from typing import cast
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
-from typing import cast
 
+from accounts.access import memberships_of, tenant_page
+from accounts.models import User
 from apps.portal import home_page
 
 

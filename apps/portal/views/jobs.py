@@ -6,10 +6,6 @@ from collections.abc import Callable
 from typing import Any, cast
 from uuid import UUID
 
-from accounts.access import tenant_page
-from accounts.models import User
-from accounts.permissions import can_train
-from common.errors import ApplicationError
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count
@@ -18,11 +14,15 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
-from gpt_core import services
-from gpt_core.models import FineTuningJob, State
 
+from accounts.access import tenant_page
+from accounts.models import User
+from accounts.permissions import can_train
 from apps.portal import charts
 from apps.portal.job_page import JobPage
+from common.errors import ApplicationError
+from gpt_core import services
+from gpt_core.models import FineTuningJob, State
 
 PER_PAGE = 50
 
@@ -135,7 +135,9 @@ def _done(
     try:
         result = act(found)
     except ApplicationError as error:
-        messages.error(request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code})
+        messages.error(
+            request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code}
+        )
     else:
         shown = result if isinstance(result, FineTuningJob) else found
         messages.success(request, said)

@@ -8,19 +8,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from accounts.access import tenant_page
-from accounts.permissions import can_generate
 from asgiref.sync import sync_to_async
-from common.errors import ApplicationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
-from gpt_core.models import Checkpoint, Evaluation, State
 
+from accounts.access import tenant_page
+from accounts.permissions import can_generate
 from apps.portal import answers, comparison
 from apps.portal.forms import AskForm
+from common.errors import ApplicationError
+from gpt_core.models import Checkpoint, Evaluation, State
 
 logger = logging.getLogger(__name__)
 

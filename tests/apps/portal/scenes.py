@@ -1,0 +1,422 @@
+"""A tenant with a story: a finished job that may be promoted, one that runs, one that waits, one refused,
+one that failed. For the portal's tests, the browser and the screenshots."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from gpt_core import gate
+from gpt_core.models import (
+    BaseModel,
+    Checkpoint,
+    Deployment,
+    DeploymentChange,
+    Evaluation,
+    FineTuningJob,
+    JobEvent,
+    JobMetric,
+    State,
+)
+from labeling.models import Dataset, DatasetVersion, Example, ImportRun, VersionRow
+from tenancy.models import Tenant
+from tenancy.scope import tenant_scope
+
+QUESTIONS = [
+    (
+        "Do you install wooden floors in old buildings?",
+        "Yes. We check the subfloor first, level it where needed and lay solid or engineered wood.",
+        "A wooden floor is a type of floor that is made of wood. It is used in many buildings and "
+        "there are many different kinds of wood that can be used for the floor.",
+        "Yes. We check the subfloor first and lay engineered wood; in old buildings we level it.",
+    ),
+    (
+        "How long does a bathroom renovation take?",
+        "A complete bathroom takes between two and three weeks, depending on the tiles.",
+        "The time it takes to renovate a bathroom can vary. Here are some things to consider: 1. Size",
+        "A complete bathroom takes about two to three weeks, depending on the size and the tiles.",
+    ),
+    (
+        "你们提供免费报价吗？",
+        "提供。我们会先上门测量，两天之内给出免费的书面报价。",
+        "作为一个人工智能，我无法提供报价。",
+        "提供。我们先上门测量，然后在两天之内给出书面报价。",
+    ),
+    (
+        "Can you work at weekends?",
+        "We work on Saturdays until two in the afternoon; on Sundays we do not work.",
+        "Yes, I can work at weekends. I am available seven days a week.",
+        "On Saturdays until two in the afternoon. We do not work on Sundays.",
+    ),
+    (
+        "Is <b>VAT</b> included & shown in the offer?",
+        "VAT is shown on its own line and is included in the total.",
+        "VAT is a tax.",
+        "Yes, VAT stands on its own line and is included in the total.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was made, for a test to look at."""
+
+    base: BaseModel
+    dataset: Dataset
+    version: DatasetVersion
+    open: FineTuningJob
+    refused: FineTuningJob
+    running: FineTuningJob
+    waiting: FineTuningJob
+    failed: FineTuningJob
+    serving: FineTuningJob
+    deployment: Deployment
+
+
+def make_base(name: str = "smollm2-135m-instruct") -> BaseModel:
+    base, _made = BaseModel.objects.get_or_create(
+        name=name,
+        defaults={
+            "digest": f"{random.getrandbits(256):064x}",
+            "folder_name": name,
+            "architecture": "llama",
+            "parameters": 134_515_008,
+            "context": 2048,
+            "languages": ["en"],
+            "licence": "Apache-2.0",
+        },
+    )
+    return base
+
+
+def tell(tenant: Tenant) -> Story:
+    """The whole story, inside the tenant's own scope."""
+    with tenant_scope(tenant):
+        base = make_base()
+        dataset, version = make_dataset()
+        now = timezone.now()
+        serving = make_job(tenant, base, version, 1, now - timedelta(days=6), State.SUCCEEDED)
+        first = make_checkpoint(serving, now - timedelta(days=6))
+        evaluate(first, None, gain=0.42, at=now - timedelta(days=6))
+        deployment = Deployment.objects.create(
+            name="support", base_model=base, checkpoint=first, previous=None
+        )
+        change = DeploymentChange.objects.create(
+            deployment=deployment, kind="promote", before=None, after=first
+        )
+        DeploymentChange.objects.filter(pk=change.pk).update(at=now - timedelta(days=5))
+        refused = make_job(tenant, base, version, 2, now - timedelta(days=2), State.SUCCEEDED)
+        evaluate(make_checkpoint(refused, now - timedelta(days=2)), first, gain=0.05, at=now)
+        failed = make_failed(tenant, base, version, 3, now - timedelta(hours=20))
+        opened = make_job(tenant, base, version, 4, now - timedelta(hours=3), State.SUCCEEDED)
+        evaluate(
+            make_checkpoint(opened, now - timedelta(hours=2)),
+            first,
+            gain=0.71,
+            at=now - timedelta(hours=1),
+        )
+        running = make_job(tenant, base, version, 5, now - timedelta(minutes=7), State.RUNNING)
+        waiting = make_job(tenant, base, version, 6, now - timedelta(minutes=1), State.QUEUED)
+        return Story(
+            base, dataset, version, opened, refused, running, waiting, failed, serving, deployment
+        )
+
+
+def make_dataset(slug: str = "support") -> tuple[Dataset, DatasetVersion]:
+    dataset = Dataset.objects.create(
+        name="Customer questions",
+        slug=slug,
+        description="What visitors asked and what the office answered, from the site's history.",
+        language="en",
+    )
+    run = ImportRun.objects.create(
+        dataset=dataset,
+        filename="zaragoza-faq.jsonl",
+        state=ImportRun.State.DONE,
+        counts={"created": 503},
+        fault_count=2,
+        finished_at=timezone.now(),
+    )
+    for at, (asked, answer, _base, _tuned) in enumerate(QUESTIONS):
+        Example.objects.create(
+            dataset=dataset,
+            kind="chat",
+            content={"messages": _messages(asked, answer)},
+            external_id=f"row-{at}",
+            state="accepted" if at else "draft",
+            import_run=run,
+        )
+    version = DatasetVersion.objects.create(
+        dataset=dataset,
+        number=1,
+        digest=f"{random.getrandbits(256):064x}",
+        counts={"train": 402, "validation": 50, "test": 51},
+        shares=[0.8, 0.1, 0.1],
+        frozen_at=timezone.now() - timedelta(days=6),
+    )
+    for split in ("train", "validation", "test"):
+        for at, (asked, answer, _base, _tuned) in enumerate(QUESTIONS):
+            VersionRow.objects.create(
+                version=version,
+                split=split,
+                position=at,
+                payload={
+                    "id": f"row-{at}",
+                    "messages": _messages(asked, answer),
+                    "labels": ["offers", "报价"] if at == 2 else [],
+                },
+            )
+    return dataset, version
+
+
+def make_job(
+    tenant: Tenant,
+    base: BaseModel,
+    version: DatasetVersion,
+    number: int,
+    at: datetime,
+    state: str,
+    deployment: str = "support",
+) -> FineTuningJob:
+    """A job as it stands in this state, with its curve and its events."""
+    done = state == State.SUCCEEDED
+    steps = 480
+    step = steps if done else 204 if state == State.RUNNING else 0
+    job = FineTuningJob.objects.create(
+        state=state,
+        base_model=base,
+        dataset_version=version,
+        deployment_name=deployment,
+        number=number,
+        method={"type": "lora", "rank": "auto", "alpha": "auto", "dropout": 0.05},
+        hyperparameters={
+            "optimizer": "adamw",
+            "learning_rate": "auto",
+            "schedule": "cosine",
+            "batch_size": "auto",
+            "epochs": 3,
+            "max_length": "auto",
+        },
+        chosen={
+            "method": "lora",
+            "rank": 16,
+            "alpha": 32,
+            "dropout": 0.05,
+            "optimizer": "adamw",
+            "learning_rate": 0.0011,
+            "schedule": "cosine",
+            "batch_size": 8,
+            "epochs": 3,
+            "max_length": 256,
+            "device": "cpu",
+            "threads": 2,
+            "precision": "bfloat16",
+            "steps": 480,
+        }
+        if step
+        else {},
+        reasons={
+            "rank": "by_learned_tokens",
+            "alpha": "by_rank",
+            "dropout": "given",
+            "optimizer": "given",
+            "learning_rate": "by_model_size",
+            "schedule": "given",
+            "batch_size": "by_rows",
+            "epochs": "given",
+            "max_length": "by_longest_row",
+            "precision": "bf16_is_faster",
+        }
+        if step
+        else {},
+        step=step,
+        steps=steps if step else 0,
+        queued_at=at,
+        started_at=at + timedelta(seconds=4) if step else None,
+        finished_at=at + timedelta(minutes=6, seconds=41) if done else None,
+        eta_seconds=252.0 if state == State.RUNNING else None,
+        tokens_per_second=612.4 if step else None,
+        trained_tokens=118_432 if done else 0,
+        best_step=400 if done else None,
+        best_loss=1.437 if done else None,
+        seed=7,
+    )
+    if step:
+        _curve(job, step, random.Random(number))
+    _events(job, at)
+    return job
+
+
+def make_failed(
+    tenant: Tenant, base: BaseModel, version: DatasetVersion, number: int, at: datetime
+) -> FineTuningJob:
+    job = make_job(tenant, base, version, number, at, State.FAILED)
+    FineTuningJob.objects.filter(pk=job.pk).update(
+        finished_at=at + timedelta(seconds=9),
+        failure_code="row_without_labels",
+        failure_whose="user",
+        failure_line=118,
+        failure_detail="no learned token",
+        log_tail="reading train.jsonl\nline 118: nothing to learn in this row\n",
+    )
+    JobEvent.objects.create(
+        job=job, code="failed", level="error", data={"code": "row_without_labels"}
+    )
+    job.refresh_from_db()
+    return job
+
+
+def make_checkpoint(job: FineTuningJob, at: datetime) -> Checkpoint:
+    weights = f"{random.getrandbits(32):08x}"
+    checkpoint = Checkpoint.objects.create(
+        name=f"{job.unhashed_name}-{weights}",
+        base_model=job.base_model,
+        job=job,
+        dataset_version=job.dataset_version,
+        digest=f"{random.getrandbits(256):064x}",
+    )
+    Checkpoint.objects.filter(pk=checkpoint.pk).update(created_at=at)
+    JobEvent.objects.create(
+        job=job, code="checkpoint_published", data={"name": checkpoint.name}, at=job.finished_at
+    )
+    return checkpoint
+
+
+def evaluate(
+    checkpoint: Checkpoint, champion: Checkpoint | None, *, gain: float, at: datetime
+) -> Evaluation:
+    """A finished comparison in which the loss fell by `gain` against the base."""
+    document = report(gain, with_champion=champion is not None)
+    return Evaluation.objects.create(
+        checkpoint=checkpoint,
+        champion=champion,
+        state=State.SUCCEEDED,
+        report=document,
+        verdict=gate.judge(document, main_metric="loss").as_dict(),
+        queued_at=at - timedelta(minutes=2),
+        started_at=at - timedelta(minutes=2),
+        finished_at=at,
+        step=51,
+        steps=51,
+    )
+
+
+def report(gain: float, *, with_champion: bool = False) -> dict[str, Any]:
+    base = {
+        "loss": 2.148,
+        "perplexity": 8.57,
+        "token_accuracy": 0.548,
+        "rouge_l": 0.142,
+        "chrf": 19.8,
+        "exact_match": 0.0,
+        "distinct_1": 0.41,
+        "distinct_2": 0.77,
+        "repetition": 0.18,
+        "overlong_share": 0.31,
+        "empty_share": 0.0,
+        "copied_share": 0.04,
+    }
+    better = {
+        "loss": -1,
+        "perplexity": -1,
+        "token_accuracy": 1,
+        "rouge_l": 1,
+        "chrf": 1,
+        "exact_match": 1,
+        "distinct_1": 0,
+        "distinct_2": 0,
+        "repetition": -1,
+        "overlong_share": -1,
+        "empty_share": -1,
+        "copied_share": -1,
+    }
+    candidate = {
+        "loss": 2.148 - gain,
+        "perplexity": math.exp(2.148 - gain),
+        "token_accuracy": 0.548 + gain / 6,
+        "rouge_l": 0.142 + gain / 4,
+        "chrf": 19.8 + gain * 21,
+        "exact_match": 0.02,
+        "distinct_1": 0.44,
+        "distinct_2": 0.79,
+        "repetition": 0.07,
+        "overlong_share": 0.04,
+        "empty_share": 0.0,
+        "copied_share": 0.11,
+    }
+    champion = {name: (value + base[name]) / 2 for name, value in candidate.items()}
+
+    def apart(other: dict[str, float]) -> dict[str, Any]:
+        return {
+            name: {
+                "mean": candidate[name] - other[name],
+                "low": candidate[name] - other[name] - abs(base[name]) * 0.035,
+                "high": candidate[name] - other[name] + abs(base[name]) * 0.04,
+                "n": 51,
+            }
+            for name in base
+        }
+
+    words = {1: "higher", -1: "lower", 0: "neither"}
+    extra = {"champion": champion} if with_champion else {}
+    beside = {"candidate_minus_champion": apart(champion)} if with_champion else {}
+    return {
+        "format": 1,
+        "n": 51,
+        "models": {"base": base, "candidate": candidate, **extra},
+        "differences": {"candidate_minus_base": apart(base), **beside},
+        "metrics": {name: {"better": words[way]} for name, way in better.items()},
+        "slices": {},
+        "samples": [
+            {
+                "id": f"row-{at}",
+                "prompt": asked,
+                "reference": answer,
+                "base": before,
+                "candidate": after,
+                **({"champion": after.replace("Yes. ", "")} if with_champion else {}),
+            }
+            for at, (asked, answer, before, after) in enumerate(QUESTIONS * 4)
+        ],
+        "seconds": 61.0,
+    }
+
+
+def _messages(asked: str, answer: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+
+
+def _curve(job: FineTuningJob, last: int, chance: random.Random) -> None:
+    rows = []
+    for step in range(1, last + 1):
+        loss = 1.18 + 1.35 * math.exp(-step / 120) + chance.gauss(0, 0.09)
+        rows.append(
+            JobMetric(
+                job=job, kind="train", step=step, loss=loss, learning_rate=4e-4, grad_norm=1.0
+            )
+        )
+    for step in range(40, last + 1, 40):
+        loss = 1.40 + 0.95 * math.exp(-step / 110) + max(0, step - 380) * 0.0006
+        rows.append(JobMetric(job=job, kind="validation", step=step, loss=loss))
+    JobMetric.objects.bulk_create(rows)
+
+
+def _events(job: FineTuningJob, at: datetime) -> None:
+    told: list[tuple[int, str, dict[str, Any]]] = [(0, "created", {}), (1, "queued", {})]
+    if job.step:
+        told += [
+            (4, "attempt_began", {"attempt": 1}),
+            (6, "training_started", {"resumed_from_step": 0}),
+            (9, "parameters_chosen", {}),
+        ]
+    if job.state == State.SUCCEEDED:
+        told += [(400, "training_finished", {"best_step": 400, "best_loss": 1.437})]
+    JobEvent.objects.bulk_create(
+        JobEvent(job=job, code=code, data=data, at=at + timedelta(seconds=seconds))
+        for seconds, code, data in told
+    )

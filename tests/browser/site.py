@@ -1,0 +1,98 @@
+"""A whole site in a folder of its own: the database, the web process, and the engine in small."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.browser.engine import BASE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Site:
+    """A running site: where it is, and the ids that its pages stand under."""
+
+    url: str
+    ids: dict[str, str]
+    engine: subprocess.Popen[bytes]
+
+    def tenant(self, path: str = "") -> str:
+        return f"{self.url}/t/acme/{path}"
+
+    def job(self, name: str) -> str:
+        return self.tenant(f"jobs/{self.ids[name]}/")
+
+
+@contextmanager
+def running_site(home: Path) -> Iterator[Site]:
+    """Started afresh, seeded, and gone afterwards."""
+    web_port, engine_port = _free_port(), _free_port()
+    environment = os.environ | {
+        "PARLEY_HOME": str(home),
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "PYTHONPATH": f"{ROOT / 'platform'}{os.pathsep}{ROOT}",
+        "GPT_ENGINES": f'{{"{BASE}": "http://127.0.0.1:{engine_port}"}}',
+        "CELERY_BROKER_URL": "memory://",
+        "PARLEY_LOG_LEVEL": "WARNING",
+    }
+    environment.pop("DATABASE_URL", None)
+    seeded = subprocess.run(
+        [sys.executable, "-m", "tests.browser.seed"],
+        cwd=ROOT, env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    ids = dict(line.split("=", 1) for line in seeded.stdout.splitlines() if "=" in line)
+    log = (home / "site.log").open("wb")
+    engine = _serve("tests.browser.engine:app", engine_port, environment, log)
+    web = _serve("config.asgi:application", web_port, environment, log)
+    try:
+        _await(f"http://127.0.0.1:{engine_port}/health", engine)
+        _await(f"http://127.0.0.1:{web_port}/accounts/login/", web)
+        yield Site(f"http://127.0.0.1:{web_port}", ids, engine)
+    finally:
+        for process in (web, engine):
+            process.terminate()
+        for process in (web, engine):
+            process.wait(timeout=10)
+        log.close()
+
+
+def _serve(
+    application: str, port: int, environment: dict[str, str], log: object
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port),
+            "--log-level", "warning", "--timeout-graceful-shutdown", "2",
+        ],
+        cwd=ROOT, env=environment, stdout=log, stderr=log,  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+def _await(url: str, process: subprocess.Popen[bytes], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the process behind {url} ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError(f"{url} does not answer")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
