@@ -85,3 +85,24 @@ def in_tenant(tenant: Tenant) -> Iterator[Tenant]:
     """The test runs in the scope of `tenant`."""
     with tenant_scope(tenant):
         yield tenant
+
+
+# --- Figures -----------------------------------------------------------------------------------
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The isolation sweep in one line: routes swept of routes known, and how many pairs of requests."""
+    for name, title in (
+        ("isolation_pairs", "Isolation sweep"),
+        ("isolation_pairs_database_alone", "Isolation sweep, row security alone"),
+    ):
+        swept, failed = [], 0
+        for outcome in ("passed", "failed"):
+            for report in terminalreporter.stats.get(outcome, []):
+                pairs = dict(getattr(report, "user_properties", [])).get(name)
+                if pairs is not None:
+                    swept.append(pairs)
+                    failed += outcome == "failed"
+        if swept:
+            routes = f"{len(swept) - failed} of {len(swept)} routes"
+            terminalreporter.write_line(f"{title}: {routes}, {sum(swept)} pairs of requests")

@@ -31,7 +31,7 @@ def signed_in(tenant: Tenant, role: str) -> Client:
 
 def test_a_key_opens_its_tenant(client: Client, tenant: Tenant, other_tenant: Tenant) -> None:
     member, _foreign = make_member(tenant, name="王芳"), make_member(other_tenant)
-    found = client.get("/api/v1/members", headers=key_of(tenant, "view"))
+    found = client.get("/api/v1/members/", headers=key_of(tenant, "view"))
     assert found.status_code == 200
     assert [m["email"] for m in found.json()["items"]] == [member.email]
 
@@ -41,7 +41,7 @@ def test_the_header_names_no_other_tenant_than_the_keys_own(
 ) -> None:
     make_member(other_tenant)
     headers = key_of(tenant) | {"X-Tenant": other_tenant.slug}
-    assert client.get("/api/v1/members", headers=headers).json()["items"] == []
+    assert client.get("/api/v1/members/", headers=headers).json()["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_the_header_names_no_other_tenant_than_the_keys_own(
     ],
 )
 def test_what_is_no_key_is_refused(client: Client, db: None, header: str) -> None:
-    refused = client.get("/api/v1/members", HTTP_AUTHORIZATION=header)
+    refused = client.get("/api/v1/members/", HTTP_AUTHORIZATION=header)
     assert refused.status_code == 401
     assert refused["WWW-Authenticate"].startswith("Bearer")
     assert refused["Content-Type"] == "application/problem+json"
@@ -71,39 +71,39 @@ def test_what_is_no_key_is_refused(client: Client, db: None, header: str) -> Non
 def test_a_key_that_is_over_opens_nothing(
     client: Client, tenant: Tenant, fields: dict[str, Any]
 ) -> None:
-    assert client.get("/api/v1/members", headers=key_of(tenant, **fields)).status_code == 401
+    assert client.get("/api/v1/members/", headers=key_of(tenant, **fields)).status_code == 401
 
 
 def test_a_suspended_tenant_is_closed_to_keys_and_members(client: Client, tenant: Tenant) -> None:
     headers, member = key_of(tenant), signed_in(tenant, "owner")
     with system_scope("suspend"):
         Tenant.objects.filter(pk=tenant.pk).update(state=Tenant.State.SUSPENDED)
-    assert client.get("/api/v1/members", headers=headers).status_code == 401
-    assert member.get("/api/v1/members").status_code == 404
+    assert client.get("/api/v1/members/", headers=headers).status_code == 401
+    assert member.get("/api/v1/members/").status_code == 404
 
 
 def test_a_key_does_what_its_scopes_name_and_no_more(client: Client, tenant: Tenant) -> None:
     headers = key_of(tenant, "view")
-    assert client.get("/api/v1/members", headers=headers).status_code == 200
-    assert client.get("/api/v1/keys", headers=headers).status_code == 403
+    assert client.get("/api/v1/members/", headers=headers).status_code == 200
+    assert client.get("/api/v1/keys/", headers=headers).status_code == 403
 
 
 def test_the_time_of_last_use_is_written_once_a_minute(client: Client, tenant: Tenant) -> None:
     headers = key_of(tenant)
-    client.get("/api/v1/members", headers=headers)
+    client.get("/api/v1/members/", headers=headers)
     with tenant_scope(tenant):
         first = ApiKey.objects.get().last_used_at
-    client.get("/api/v1/members", headers=headers)
+    client.get("/api/v1/members/", headers=headers)
     with tenant_scope(tenant):
         assert ApiKey.objects.get().last_used_at == first is not None
 
 
 def test_a_session_names_its_tenant(client: Client, tenant: Tenant, other_tenant: Tenant) -> None:
     client.force_login(make_member(tenant))
-    assert client.get("/api/v1/members").json()["code"] == "tenant_required"
-    assert client.get("/api/v1/members", headers={"X-Tenant": tenant.slug}).status_code == 200
-    foreign = client.get("/api/v1/members", headers={"X-Tenant": other_tenant.slug})
-    unknown = client.get("/api/v1/members", headers={"X-Tenant": "no-such"})
+    assert client.get("/api/v1/members/").json()["code"] == "tenant_required"
+    assert client.get("/api/v1/members/", headers={"X-Tenant": tenant.slug}).status_code == 200
+    foreign = client.get("/api/v1/members/", headers={"X-Tenant": other_tenant.slug})
+    unknown = client.get("/api/v1/members/", headers={"X-Tenant": "no-such"})
     assert (foreign.status_code, foreign.content) == (404, unknown.content)
 
 
@@ -111,7 +111,7 @@ def test_a_session_must_prove_that_it_meant_to_write(tenant: Tenant) -> None:
     client = Client(enforce_csrf_checks=True, headers={"X-Tenant": tenant.slug})
     client.force_login(make_member(tenant))
     body = {"name": "k", "scopes": ["view"]}
-    refused = client.post("/api/v1/keys", body, "application/json")
+    refused = client.post("/api/v1/keys/", body, "application/json")
     assert refused.status_code == 403
     with tenant_scope(tenant):
         assert not ApiKey.objects.exists()
@@ -120,32 +120,32 @@ def test_a_session_must_prove_that_it_meant_to_write(tenant: Tenant) -> None:
 @pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("agent", 403), ("admin", 201)])
 def test_only_those_who_manage_make_keys(tenant: Tenant, role: str, status: int) -> None:
     client = signed_in(tenant, role)
-    made = client.post("/api/v1/keys", {"name": "网站", "scopes": ["view"]}, "application/json")
+    made = client.post("/api/v1/keys/", {"name": "网站", "scopes": ["view"]}, "application/json")
     assert made.status_code == status
     if status == 201:
         headers = {"Authorization": f"Bearer {made.json()['secret']}"}
-        assert Client().get("/api/v1/members", headers=headers).status_code == 200
-        assert "secret" not in client.get(f"/api/v1/keys/{made.json()['id']}").json()
+        assert Client().get("/api/v1/members/", headers=headers).status_code == 200
+        assert "secret" not in client.get(f"/api/v1/keys/{made.json()['id']}/").json()
 
 
 def test_a_key_is_revoked_over_the_api(client: Client, tenant: Tenant) -> None:
     headers = key_of(tenant)
     with tenant_scope(tenant):
         pk = ApiKey.objects.get().pk
-    assert client.delete(f"/api/v1/keys/{pk}", headers=headers).status_code == 204
-    assert client.get("/api/v1/keys", headers=headers).status_code == 401
+    assert client.delete(f"/api/v1/keys/{pk}/", headers=headers).status_code == 204
+    assert client.get("/api/v1/keys/", headers=headers).status_code == 401
 
 
 def test_an_invitation_is_made_listed_and_withdrawn(client: Client, tenant: Tenant) -> None:
     headers = key_of(tenant)
     body = {"email": "li@example.com", "role": "agent"}
-    made = client.post("/api/v1/invitations", body, "application/json", headers=headers)
+    made = client.post("/api/v1/invitations/", body, "application/json", headers=headers)
     assert made.status_code == 201
     assert made.json()["token"]
-    listed = client.get("/api/v1/invitations", headers=headers).json()["items"]
+    listed = client.get("/api/v1/invitations/", headers=headers).json()["items"]
     assert [i["email"] for i in listed] == ["li@example.com"]
     assert "token" not in listed[0]
-    address = f"/api/v1/invitations/{made.json()['id']}"
+    address = f"/api/v1/invitations/{made.json()['id']}/"
     assert client.delete(address, headers=headers).status_code == 204
     with tenant_scope(tenant):
         assert not Invitation.objects.get().is_open
@@ -156,7 +156,7 @@ def test_a_role_is_changed_and_a_member_removed(client: Client, tenant: Tenant) 
     viewer = make_member(tenant, "viewer")
     headers = key_of(tenant)
     with tenant_scope(tenant):
-        address = f"/api/v1/members/{Membership.objects.get(user=viewer).pk}"
+        address = f"/api/v1/members/{Membership.objects.get(user=viewer).pk}/"
     body = {"role": "agent"}
     changed = client.patch(address, body, "application/json", headers=headers)
     assert changed.json()["role"] == "agent"
@@ -172,20 +172,20 @@ def test_odd_values_are_refused_and_never_an_accident(
     client: Client, tenant: Tenant, field: str, value: object
 ) -> None:
     body = {"email": "li@example.com", "role": "agent"} | {field: value}
-    refused = client.post("/api/v1/invitations", body, "application/json", headers=key_of(tenant))
+    refused = client.post("/api/v1/invitations/", body, "application/json", headers=key_of(tenant))
     assert refused.status_code == 400
     assert refused.json()["errors"][0]["field"] == field
 
 
 def test_a_method_that_does_not_exist_says_so(client: Client, tenant: Tenant) -> None:
     headers = key_of(tenant)
-    assert client.put("/api/v1/members", headers=headers).status_code == 405
-    assert client.put("/api/v1/members").status_code == 401
+    assert client.put("/api/v1/members/", headers=headers).status_code == 405
+    assert client.put("/api/v1/members/").status_code == 401
 
 
 def test_the_body_is_read_strictly(client: Client, tenant: Tenant) -> None:
     for body, code in ((b"{", "json_malformed"), (b'{"a":1,"a":2}', "json_duplicate_key")):
-        refused = client.post("/api/v1/keys", body, "application/json", headers=key_of(tenant))
+        refused = client.post("/api/v1/keys/", body, "application/json", headers=key_of(tenant))
         assert (refused.status_code, refused.json()["code"]) == (400, code)
 
 
@@ -200,6 +200,6 @@ def test_a_person_of_two_tenants_acts_in_one_at_a_time(
     body = {"name": "k", "scopes": ["view"]}
     for company, status in ((tenant, 201), (other_tenant, 403)):
         made = client.post(
-            "/api/v1/keys", body, "application/json", headers={"X-Tenant": company.slug}
+            "/api/v1/keys/", body, "application/json", headers={"X-Tenant": company.slug}
         )
         assert made.status_code == status

@@ -4,7 +4,7 @@ from rest_framework.routers import SimpleRouter
 
 from accounts.api.views import ApiKeyViewSet, InvitationViewSet, MemberViewSet
 
-router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+router = SimpleRouter(use_regex_path=False)
 for prefix, viewset in (
     ("members", MemberViewSet),
     ("invitations", InvitationViewSet),
