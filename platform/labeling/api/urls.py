@@ -1,1 +1,13 @@
-urlpatterns: list = []
+"""The addresses of labeling's API, below /api/v1/."""
+
+from rest_framework.routers import SimpleRouter
+
+from labeling.api import views
+
+router = SimpleRouter(use_regex_path=False)
+router.register("datasets", views.DatasetViewSet, basename="dataset")
+router.register("examples", views.ExampleViewSet, basename="example")
+router.register("versions", views.VersionViewSet, basename="version")
+router.register("imports", views.ImportViewSet, basename="import")
+
+urlpatterns = router.urls
