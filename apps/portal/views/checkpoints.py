@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import cast
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import tenant_page
-from accounts.models import User
 from accounts.permissions import can_override, can_promote, can_train
 from apps.portal.forms import OverrideForm
+from apps.portal.requests import TenantRequest
 from common.errors import ApplicationError
 from gpt_core import services
 from gpt_core.models import BaseModel, Checkpoint, Deployment, Evaluation, State
@@ -27,7 +26,7 @@ PER_PAGE = 50
 
 @require_safe
 @tenant_page()
-def models(request: HttpRequest) -> HttpResponse:
+def models(request: TenantRequest) -> HttpResponse:
     """What serves, every checkpoint with the gate's word, and the bases they stand on."""
     judged = (
         Evaluation.objects.filter(state=State.SUCCEEDED).defer("report").order_by("-finished_at")
@@ -43,20 +42,20 @@ def models(request: HttpRequest) -> HttpResponse:
             request.GET.get("page")
         ),
         "bases": BaseModel.objects.order_by("name"),
-        "may_promote": can_promote(request.membership),  # type: ignore[attr-defined]
+        "may_promote": can_promote(request.membership),
     }
     return render(request, "portal/models.html", context)
 
 
 @require_POST
 @tenant_page(can_promote)
-def promote(request: HttpRequest, checkpoint_id: UUID) -> HttpResponse:
+def promote(request: TenantRequest, checkpoint_id: UUID) -> HttpResponse:
     """Let the checkpoint serve; against the gate's word only for an owner, with a reason."""
     checkpoint = get_object_or_404(Checkpoint.objects.select_related("job"), pk=checkpoint_id)
     reason = None
     if "override" in request.POST:
         form = OverrideForm(request.POST)
-        if not can_override(request.membership):  # type: ignore[attr-defined]
+        if not can_override(request.membership):
             messages.error(request, _("Only an owner may overrule the gate."))
             return _back(request, checkpoint)
         if not form.is_valid():
@@ -64,9 +63,7 @@ def promote(request: HttpRequest, checkpoint_id: UUID) -> HttpResponse:
             return _back(request, checkpoint)
         reason = form.cleaned_data["reason"]
     try:
-        services.promote(
-            checkpoint=checkpoint, actor=cast(User, request.user), override_reason=reason
-        )
+        services.promote(checkpoint=checkpoint, actor=request.user, override_reason=reason)
     except ApplicationError as error:
         messages.error(
             request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code}
@@ -82,11 +79,11 @@ def promote(request: HttpRequest, checkpoint_id: UUID) -> HttpResponse:
 
 @require_POST
 @tenant_page(can_train)
-def evaluate(request: HttpRequest, checkpoint_id: UUID) -> HttpResponse:
+def evaluate(request: TenantRequest, checkpoint_id: UUID) -> HttpResponse:
     """Compare again, beside what serves now."""
     checkpoint = get_object_or_404(Checkpoint.objects.select_related("job"), pk=checkpoint_id)
     try:
-        services.evaluate_checkpoint(checkpoint=checkpoint, actor=cast(User, request.user))
+        services.evaluate_checkpoint(checkpoint=checkpoint, actor=request.user)
     except ApplicationError as error:
         messages.error(
             request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code}
@@ -98,14 +95,14 @@ def evaluate(request: HttpRequest, checkpoint_id: UUID) -> HttpResponse:
 
 @require_POST
 @tenant_page(can_promote)
-def roll_back(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
+def roll_back(request: TenantRequest, deployment_id: UUID) -> HttpResponse:
     """Let what served before serve again."""
     deployment = get_object_or_404(
         Deployment.objects.select_related("checkpoint", "previous", "base_model"), pk=deployment_id
     )
-    slug = request.tenant.slug  # type: ignore[attr-defined]
+    slug = request.tenant.slug
     try:
-        changed = services.roll_back(deployment=deployment, actor=cast(User, request.user))
+        changed = services.roll_back(deployment=deployment, actor=request.user)
     except ApplicationError as error:
         messages.error(
             request, _("%(why)s (code: %(code)s)") % {"why": error.detail, "code": error.code}
@@ -119,8 +116,8 @@ def roll_back(request: HttpRequest, deployment_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("portal:models", args=[slug]))
 
 
-def _back(request: HttpRequest, checkpoint: Checkpoint) -> HttpResponse:
-    slug = request.tenant.slug  # type: ignore[attr-defined]
+def _back(request: TenantRequest, checkpoint: Checkpoint) -> HttpResponse:
+    slug = request.tenant.slug
     if checkpoint.job_id:
         return HttpResponseRedirect(reverse("portal:job", args=[slug, checkpoint.job_id]))
     return HttpResponseRedirect(reverse("portal:models", args=[slug]))

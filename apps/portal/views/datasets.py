@@ -8,11 +8,12 @@ from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Max, OuterRef, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from accounts.access import tenant_page
+from apps.portal.requests import TenantRequest
 from apps.portal.version_rows import shown
 from labeling.models import Dataset, DatasetVersion, Example, ImportRun, Split, VersionRow
 
@@ -21,7 +22,7 @@ PER_PAGE = 50
 
 @require_safe
 @tenant_page()
-def datasets(request: HttpRequest) -> HttpResponse:
+def datasets(request: TenantRequest) -> HttpResponse:
     """Every dataset with how much it holds."""
     newest = DatasetVersion.objects.filter(dataset=OuterRef("pk")).order_by("-number")
     found = Dataset.objects.with_counts().annotate(
@@ -34,7 +35,7 @@ def datasets(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @tenant_page()
-def dataset(request: HttpRequest, dataset_id: UUID) -> HttpResponse:
+def dataset(request: TenantRequest, dataset_id: UUID) -> HttpResponse:
     """One dataset: its examples by state, its frozen versions, the files it came from."""
     found = get_object_or_404(Dataset.objects.with_counts(), pk=dataset_id)
     by_state = dict(
@@ -53,7 +54,7 @@ def dataset(request: HttpRequest, dataset_id: UUID) -> HttpResponse:
 
 @require_safe
 @tenant_page()
-def version(request: HttpRequest, dataset_id: UUID, number: int) -> HttpResponse:
+def version(request: TenantRequest, dataset_id: UUID, number: int) -> HttpResponse:
     """One frozen version: how many rows in which split, and the rows of one split."""
     found = get_object_or_404(
         DatasetVersion.objects.select_related("dataset"), dataset_id=dataset_id, number=number

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from accounts.access import memberships_of, tenant_page
 from accounts.models import User
 from apps.portal import home_page
+from apps.portal.requests import TenantRequest
 
 
 @require_safe
@@ -25,6 +26,6 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @tenant_page()
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: TenantRequest) -> HttpResponse:
     """What serves now, what runs, what waits for somebody, what changed."""
     return render(request, "portal/home.html", {"home": home_page.HomePage(request.membership)})

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import tenant_page
-from accounts.models import User
 from accounts.permissions import can_train
 from apps.portal import charts
 from apps.portal.job_page import JobPage
+from apps.portal.requests import TenantRequest
 from common.errors import ApplicationError
 from gpt_core import services
 from gpt_core.models import FineTuningJob, State
@@ -29,7 +29,7 @@ PER_PAGE = 50
 
 @require_safe
 @tenant_page()
-def jobs(request: HttpRequest) -> HttpResponse:
+def jobs(request: TenantRequest) -> HttpResponse:
     """The jobs, newest first, by state."""
     counted = FineTuningJob.objects.order_by().values_list("state").annotate(Count("pk"))
     counts = {state: n for state, n in counted}
@@ -51,14 +51,14 @@ def jobs(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @tenant_page()
-def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def job(request: TenantRequest, job_id: UUID) -> HttpResponse:
     """One job: state, curve, log, before against after, the gate."""
     return render(request, "portal/job.html", {"page": _page(request, job_id)})
 
 
 @require_safe
 @tenant_page()
-def live(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def live(request: TenantRequest, job_id: UUID) -> HttpResponse:
     """The parts of a job's page that change by themselves; 204 while nothing has."""
     page = _page(request, job_id)
     if request.GET.get("seen") == page.fingerprint:
@@ -69,7 +69,7 @@ def live(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_safe
 @tenant_page()
-def curve(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def curve(request: TenantRequest, job_id: UUID) -> HttpResponse:
     """The figures of the loss curve; 204 while there are no more than the reader has."""
     found = get_object_or_404(FineTuningJob, pk=job_id)
     mark = f"{found.state}-{found.step}-{found.events_read}"
@@ -80,7 +80,7 @@ def curve(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_POST
 @tenant_page(can_train)
-def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def cancel(request: TenantRequest, job_id: UUID) -> HttpResponse:
     return _done(
         request,
         job_id,
@@ -91,7 +91,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_POST
 @tenant_page(can_train)
-def pause(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def pause(request: TenantRequest, job_id: UUID) -> HttpResponse:
     return _done(
         request,
         job_id,
@@ -102,7 +102,7 @@ def pause(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_POST
 @tenant_page(can_train)
-def resume(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def resume(request: TenantRequest, job_id: UUID) -> HttpResponse:
     return _done(
         request, job_id, lambda job: services.resume_job(job), _("The job is back in the queue.")
     )
@@ -110,24 +110,24 @@ def resume(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_POST
 @tenant_page(can_train)
-def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def retry(request: TenantRequest, job_id: UUID) -> HttpResponse:
     return _done(
         request,
         job_id,
-        lambda job: services.retry_job(job, actor=cast(User, request.user)),
+        lambda job: services.retry_job(job, actor=request.user),
         _("A new job with the same settings is in the queue."),
     )
 
 
-def _page(request: HttpRequest, job_id: UUID) -> JobPage:
+def _page(request: TenantRequest, job_id: UUID) -> JobPage:
     found = FineTuningJob.objects.select_related(
         "tenant", "base_model", "dataset_version__dataset", "retry_of", "actor"
     )
-    return JobPage(get_object_or_404(found, pk=job_id), request.membership)  # type: ignore[attr-defined]
+    return JobPage(get_object_or_404(found, pk=job_id), request.membership)
 
 
 def _done(
-    request: HttpRequest, job_id: UUID, act: Callable[[FineTuningJob], Any], said: str
+    request: TenantRequest, job_id: UUID, act: Callable[[FineTuningJob], Any], said: str
 ) -> HttpResponse:
     """Do it and say so, or say why not; then show the job that is now the one to look at."""
     found = get_object_or_404(FineTuningJob, pk=job_id)
@@ -141,5 +141,5 @@ def _done(
     else:
         shown = result if isinstance(result, FineTuningJob) else found
         messages.success(request, said)
-    slug = request.tenant.slug  # type: ignore[attr-defined]
+    slug = request.tenant.slug
     return HttpResponseRedirect(reverse("portal:job", args=[slug, shown.pk]))

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from accounts.access import tenant_page
 from accounts.permissions import can_generate
 from apps.portal import answers, comparison
 from apps.portal.forms import AskForm
+from apps.portal.requests import TenantRequest
 from common.errors import ApplicationError
 from gpt_core.models import Checkpoint, Evaluation, State
 
@@ -31,7 +32,7 @@ LONGEST_SUGGESTION = 120
 
 @require_safe
 @tenant_page()
-def playground(request: HttpRequest) -> HttpResponse:
+def playground(request: TenantRequest) -> HttpResponse:
     """The form, with the checkpoint that was asked for, else the one that serves, else the newest."""
     found = Checkpoint.objects.select_related("base_model").prefetch_related("serving")
     checkpoints = list(found.order_by("-created_at")[:MOST_CHOICES])
@@ -40,14 +41,14 @@ def playground(request: HttpRequest) -> HttpResponse:
         "checkpoints": checkpoints,
         "chosen": chosen,
         "suggestions": _suggestions(chosen) if chosen else [],
-        "may_ask": can_generate(request.membership),  # type: ignore[attr-defined]
+        "may_ask": can_generate(request.membership),
     }
     return render(request, "portal/playground.html", context)
 
 
 @require_POST
 @tenant_page(can_generate)
-async def stream(request: HttpRequest) -> HttpResponseBase:
+async def stream(request: TenantRequest) -> HttpResponseBase:
     """One side's answer as lines of JSON: {"text"}, and at the end {"done"} or {"error"}."""
     form = AskForm(request.POST)
     if not form.is_valid():
@@ -96,7 +97,7 @@ def _chosen(wanted: str | None, checkpoints: list[Checkpoint]) -> Checkpoint | N
     for checkpoint in checkpoints:
         if str(checkpoint.pk) == wanted:
             return checkpoint
-    serving = (one for one in checkpoints if one.serving.all())  # type: ignore[attr-defined]
+    serving = (one for one in checkpoints if one.serving.all())
     return next(serving, checkpoints[0] if checkpoints else None)
 
 
