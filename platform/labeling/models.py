@@ -12,6 +12,18 @@ from tenancy.models import TenantModel
 from tenancy.querysets import TenantManager
 
 
+class DatasetManager(TenantManager.from_queryset(DatasetQuerySet)):  # type: ignore[misc]
+    """The tenant's rows, with the questions of DatasetQuerySet."""
+
+
+class ExampleManager(TenantManager.from_queryset(ExampleQuerySet)):  # type: ignore[misc]
+    """The tenant's rows, with the questions of ExampleQuerySet."""
+
+
+class VersionRowManager(TenantManager.from_queryset(VersionRowQuerySet)):  # type: ignore[misc]
+    """The tenant's rows, with the questions of VersionRowQuerySet."""
+
+
 class Dataset(TenantModel):
     """Examples that belong together: one purpose, one model to tune."""
 
@@ -22,7 +34,7 @@ class Dataset(TenantModel):
     description = models.TextField(_("description"), blank=True)
     language = models.CharField(_("language"), max_length=10, blank=True)
 
-    objects = TenantManager.from_queryset(DatasetQuerySet)()
+    objects: ClassVar[DatasetManager] = DatasetManager()
 
     class Meta(TenantModel.Meta):
         verbose_name = _("dataset")
@@ -146,7 +158,7 @@ class Example(TenantModel):
     source_digest = models.CharField(max_length=64, editable=False, blank=True)
     edited_at = models.DateTimeField(_("edited"), null=True, blank=True, editable=False)
 
-    objects = TenantManager.from_queryset(ExampleQuerySet)()
+    objects: ClassVar[ExampleManager] = ExampleManager()
 
     class Meta(TenantModel.Meta):
         verbose_name = _("example")
@@ -274,7 +286,7 @@ class VersionRow(TenantModel):
     payload = models.JSONField(_("row"))
     subject = models.CharField(_("whose data"), max_length=MAX_ID_CHARACTERS, blank=True)
 
-    objects = TenantManager.from_queryset(VersionRowQuerySet)()
+    objects: ClassVar[VersionRowManager] = VersionRowManager()
 
     class Meta(TenantModel.Meta):
         verbose_name = _("row of a version")

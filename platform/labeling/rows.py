@@ -76,7 +76,7 @@ def content_digest(
     passages: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """SHA-256 (64 hex digits) of what a row teaches; its id, group and origin do not count."""
-    taught = {"kind": kind, "content": content, "labels": list(labels)}
+    taught: dict[str, Any] = {"kind": kind, "content": content, "labels": list(labels)}
     if passages:
         taught["passages"] = list(passages)
     return hashlib.sha256(canonical_json(taught).encode()).hexdigest()

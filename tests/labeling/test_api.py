@@ -1,6 +1,5 @@
 """Datasets, imports, examples, versions and exports over HTTP, by role and by key."""
 
-import io
 import json
 from typing import Any
 
@@ -273,6 +272,5 @@ def test_another_tenants_rows_are_not_there(
 def test_a_streamed_export_keeps_its_scope(annotator: Client, dataset: Dataset) -> None:
     upload(annotator, dataset, questions(20), "x.jsonl")
     answer = annotator.get(f"{API}/datasets/{dataset.pk}/export/?form=rows")
-    out = io.BytesIO(b"".join(answer.streaming_content))
 
-    assert len(out.getvalue().splitlines()) == 20
+    assert len(text_of(answer).splitlines()) == 20

@@ -149,7 +149,7 @@ def test_the_database_refuses_to_change_a_version(dataset: Dataset, offer: Offer
     row = VersionRow.objects.filter(version=version).first()
     assert row is not None
 
-    def refused(change: str, *values: object) -> None:
+    def refused(change: str, *values: str) -> None:
         with pytest.raises(IntegrityError, match="frozen"), transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(change, values)

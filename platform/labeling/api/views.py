@@ -1,10 +1,10 @@
 """The native API: datasets with their imports and exports, examples, frozen versions."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import QueryDict, StreamingHttpResponse
 from django.utils.translation import gettext_lazy as _
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -73,7 +73,7 @@ class DatasetViewSet(LabelingViewSet):
     }
 
     def get_queryset(self) -> QuerySet[Any]:
-        return super().get_queryset().with_counts()
+        return Dataset.objects.with_counts()
 
     def create(self, request: Request) -> Response:
         dataset = services.create_dataset(**self.input_as(shapes.NewDatasetSerializer))
@@ -92,8 +92,9 @@ class DatasetViewSet(LabelingViewSet):
         """A form with `file`, and optionally `mapping` (JSON), `dry_run`, `state`."""
         dataset = self.get_object()
         _refuse_large(request)
-        # request.data is a QueryDict here, whose lists no serializer should see.
-        asked = self.input_as(shapes.UploadSerializer, request.data.dict())
+        # A QueryDict; no serializer should see its lists.
+        form = cast(QueryDict, request.data)
+        asked = self.input_as(shapes.UploadSerializer, form.dict())
         report = services.import_examples(
             dataset=dataset,
             stream=asked["file"].file,

@@ -88,7 +88,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=0, help="of the split (with --freeze)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.console = Console(file=self.stdout._out, soft_wrap=True)  # type: ignore[union-attr]
+        self.console = Console(file=self.stdout._out, soft_wrap=True)  # type: ignore[arg-type]
         with tenant_scope(_tenant(options["tenant"])):
             try:
                 self._act(options)
