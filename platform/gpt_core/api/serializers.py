@@ -73,6 +73,7 @@ class BaseModelSerializer(serializers.ModelSerializer[BaseModel]):
             "id", "name", "digest", "architecture", "parameters", "context", "languages", "licence",
             "served",
         )  # fmt: skip
+        read_only_fields = fields
 
     def get_served(self, base: BaseModel) -> bool:
         return base.engine_url is not None
@@ -118,6 +119,7 @@ class EventSerializer(serializers.ModelSerializer[JobEvent]):
     class Meta:
         model = JobEvent
         fields = ("id", "at", "level", "code", "data", "evaluation")
+        read_only_fields = fields
 
 
 class CheckpointSerializer(serializers.ModelSerializer[Checkpoint]):
@@ -129,6 +131,7 @@ class CheckpointSerializer(serializers.ModelSerializer[Checkpoint]):
             "id", "name", "kind", "base_model", "job", "dataset_version", "digest", "manifest",
             "created_at",
         )  # fmt: skip
+        read_only_fields = fields
 
 
 class EvaluationSerializer(SupervisedSerializer):
@@ -151,6 +154,7 @@ class ChangeSerializer(serializers.ModelSerializer[DeploymentChange]):
     class Meta:
         model = DeploymentChange
         fields = ("id", "kind", "before", "after", "evaluation", "actor", "override_reason", "at")
+        read_only_fields = fields
 
 
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
@@ -160,3 +164,4 @@ class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
     class Meta:
         model = Deployment
         fields = ("id", "name", "base_model", "model", "checkpoint", "previous", "updated_at")
+        read_only_fields = fields
