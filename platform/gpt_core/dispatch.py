@@ -90,9 +90,8 @@ def position_in_queue(job: FineTuningJob) -> int | None:
     """
     if job.state != State.QUEUED:
         return None
-    own = FineTuningJob.objects.filter(
-        tenant_id=job.tenant_id, state=State.QUEUED, queued_at__lt=job.queued_at
-    ).count()
+    same = FineTuningJob.objects.filter(tenant_id=job.tenant_id, state=State.QUEUED)
+    own = same.filter(queued_at__lte=job.queued_at).exclude(pk=job.pk).count()
     others = FineTuningJob.objects.claimable().exclude(tenant_id=job.tenant_id)
     order = tenants_in_order()
     before = order[: order.index(job.tenant_id)] if job.tenant_id in order else order

@@ -16,7 +16,7 @@ from celery.signals import worker_shutting_down
 from tenancy.scope import tenant_scope
 from tenancy.tasks import SystemTask
 
-from . import admission, dispatch
+from . import admission, dispatch, services
 from .supervision import supervise, worker_name
 
 # One byte shared with the pool's processes, which are forked from the one that hears the shutdown.
@@ -49,9 +49,7 @@ def reap() -> None:
 @shared_task(base=SystemTask, reason="the engines serve what every tenant's deployments name")
 def reconcile_engines() -> None:
     """Have each engine serve what is deployed and what was before it."""
-    from .services import reconcile_engines as reconcile
-
-    reconcile()
+    services.reconcile_engines()
 
 
 def supervise_one(leaving: Callable[[], bool]) -> bool:

@@ -7,6 +7,8 @@ beat are real.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import tempfile
 import time
@@ -27,6 +29,7 @@ def main() -> None:
         result = {
             "flood": scenario.flood(),
             "shutdown": scenario.shutdown(),
+            "frozen": scenario.frozen(),
             "lost": scenario.lost(),
         }
         scenario.purge()
@@ -64,26 +67,62 @@ class Scenario:
         import signal
 
         from gpt_core import job_folder
-        from gpt_core.models import State
         from gpt_core.supervision.child import _recorded
 
         for name in ("one", "two"):
             self.stop(name)
         job = self.start_job()
         worker = self.trainer("three")
-        wait_until(lambda: self.fresh(job).state == State.RUNNING, 30)
+        wait_until(lambda: self.fresh(job).state == "running", 30)
         pid = wait_until(lambda: _recorded(job_folder.folder_of(job))[0], 10)
         self.home.processes.pop("three")
         # To the parent alone, as a container's stop does.
         os.kill(worker.pid, signal.SIGTERM)
         began = time.monotonic()
-        wait_until(lambda: self.fresh(job).state != State.RUNNING, 20)
+        wait_until(lambda: self.fresh(job).state != "running", 20)
         gone = time.monotonic() - began
         wait_until(lambda: not is_alive(pid), 5)
         code = worker.wait(20)
         self.trainer("four")
         wait_until(lambda: self.is_done(job), 60)
         return {"seconds": round(gone, 1), "exit": code, "job": self.told([job])}
+
+    def frozen(self) -> dict[str, Any]:
+        """A supervisor stopped past its lease wakes up when another has done its job."""
+        from gpt_core import tasks
+
+        job = self.start_job()
+        wait_until(lambda: self.fresh(job).state == "running", 30)
+        supervisor = int(job.worker.rpartition(":")[2])
+        os.kill(supervisor, signal.SIGSTOP)
+        self.trainer("other")
+
+        def done() -> bool:
+            tasks.reap()
+            return self.is_done(job)
+
+        wait_until(done, 60, every=0.5)
+        told = self.told([job])
+        before = self.columns(job)
+        os.kill(supervisor, signal.SIGCONT)
+        time.sleep(3)
+        same = self.columns(job) == before and self.told([job]) == told
+        self.stop("other")
+        stored = [one.name for one in (self.home.folder / "checkpoints").iterdir()]
+        return {
+            "job": told,
+            "unchanged": same,
+            "alive": is_alive(supervisor),
+            "stored": sum(self.manifest_names(name, job) for name in stored),
+        }
+
+    def columns(self, job: Any) -> dict[str, Any]:
+        self.fresh(job)
+        return {field.attname: getattr(job, field.attname) for field in job._meta.concrete_fields}
+
+    def manifest_names(self, folder: str, job: Any) -> bool:
+        manifest = self.home.folder / "checkpoints" / folder / "manifest.json"
+        return manifest.exists() and str(job.pk) in manifest.read_text()
 
     def lost(self) -> dict[str, Any]:
         """Every message is lost while no worker runs; beat finds the job."""
@@ -101,9 +140,6 @@ class Scenario:
         return self.home.start(name, ["-m", "tests.gpt_core.stand_in_celery", *arguments])
 
     def stop(self, name: str) -> None:
-        import os
-        import signal
-
         process = self.home.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -30,7 +30,8 @@ def told_with(broker: str) -> dict[str, Any]:
 
 
 def check(told: dict[str, Any]) -> None:
-    """A flood of messages ran each job once; a shutdown handed it over; a loss cost nothing."""
+    """A flood of messages ran each job once; a shutdown handed it over; a loss cost nothing, and a
+    supervisor given up for dead stayed dead."""
     assert told["flood"] == {
         "states": ["succeeded"] * 3,
         "runs": [1, 1, 1],
@@ -41,6 +42,10 @@ def check(told: dict[str, Any]) -> None:
     assert told["shutdown"]["exit"] == 0
     assert told["shutdown"]["job"]["runs"] == [1]
     assert told["shutdown"]["job"]["attempts"] == [2]
+    # The supervisor that was stopped past its lease wrote nothing once it woke up.
+    frozen = told["frozen"]
+    assert (frozen["job"]["attempts"], frozen["job"]["checkpoints"]) == ([2], [1])
+    assert (frozen["unchanged"], frozen["alive"], frozen["stored"]) == (True, True, 1)
     assert told["lost"]["runs"] == [1]
     assert told["lost"]["states"] == ["succeeded"]
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import ApplicationError
+from common.errors import ApplicationError, ConflictError
 
-from ..models import Checkpoint
+from .. import client
+from ..models import Checkpoint, Deployment
 
 logger = logging.getLogger(__name__)
+
+# An engine holds 64 adapters and lets go of what was not asked for longest. Beyond this many the tidying
+# would push out what somebody is using; those are loaded when they are asked for.
+MOST_KEPT_LOADED = 48
 
 
 def require_engine(checkpoint: Checkpoint) -> str:
@@ -19,21 +25,58 @@ def require_engine(checkpoint: Checkpoint) -> str:
     base = checkpoint.served_by
     if base is None:
         wanted = checkpoint.base_model.name if checkpoint.kind == "adapter" else checkpoint.name
-        raise ApplicationError(
+        raise ConflictError(
             "base_not_served",
             _("No engine serves “%(base)s”, so this checkpoint cannot answer. Engines: %(known)s.")
             % {"base": wanted, "known": ", ".join(settings.GPT_ENGINES)},
-            status_hint=409,
         )
     return base
 
 
 def load(checkpoint: Checkpoint) -> None:
     """Have the engine hold the checkpoint, or raise what the engine says."""
-    from .. import client
-
     client.ensure_loaded(checkpoint)
 
 
-def reconcile_engines() -> None:
-    """Have every engine hold what the deployments name, now and before. Needs a system scope."""
+def reconcile_engines() -> int:
+    """Have every engine hold what the deployments name, now and before; how many were missing.
+
+    Needs a system scope. What an engine holds beyond that it lets go of by itself. An engine that
+    is away is looked at again next time.
+    """
+    missing = 0
+    for base, wanted in _wanted().items():
+        try:
+            known = {model.name for model in client.loaded_models(base=base)}
+        except ApplicationError as error:
+            logger.info("the engine of %s is not reconciled: %s", base, error)
+            continue
+        for checkpoint in wanted[:MOST_KEPT_LOADED]:
+            if checkpoint.name not in known:
+                missing += 1
+                _load_or_tell(checkpoint)
+    return missing
+
+
+def _wanted() -> dict[str, list[Checkpoint]]:
+    """By base: what serves now, newest first, and then what did before."""
+    slots = Deployment.objects.order_by("-updated_at").select_related(
+        "checkpoint__base_model", "previous__base_model"
+    )
+    rows = list(slots)
+    wanted: dict[str, list[Checkpoint]] = defaultdict(list)
+    for checkpoint in [row.checkpoint for row in rows] + [row.previous for row in rows]:
+        # An engine that serves a full fine-tune was started with it and has nothing to load.
+        if checkpoint is None or checkpoint.kind != Checkpoint.Kind.ADAPTER:
+            continue
+        base = checkpoint.served_by
+        if base is not None and checkpoint not in wanted[base]:
+            wanted[base].append(checkpoint)
+    return wanted
+
+
+def _load_or_tell(checkpoint: Checkpoint) -> None:
+    try:
+        load(checkpoint)
+    except ApplicationError as error:
+        logger.warning("the engine does not load %s: %s", checkpoint.name, error)
