@@ -129,8 +129,7 @@ def _admitted(
 
 def in_scope_while_streaming(response: HttpResponseBase) -> HttpResponseBase:
     if isinstance(response, StreamingHttpResponse):
-        if response.is_async:
-            response.streaming_content = keep_scope_async(aiter(response.streaming_content))
-        else:
-            response.streaming_content = keep_scope(response.streaming_content)
+        parts: Any = response.streaming_content
+        kept = keep_scope_async(aiter(parts)) if response.is_async else keep_scope(parts)
+        response.streaming_content = kept
     return response

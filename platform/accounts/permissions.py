@@ -86,4 +86,5 @@ class HasCapability(BasePermission):
             # The method does not exist here; whoever is known may hear so (405).
             return request.auth is not None
         needed = view.needed_capability()
-        return needed is not None and needed in capabilities_of(request.auth)
+        credential: Any = request.auth
+        return needed is not None and needed in capabilities_of(credential)

@@ -156,21 +156,17 @@ def refuse_nul(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequ
     def has_nul(request: HttpRequest) -> bool:
         return "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
 
-    if iscoroutinefunction(get_response):
+    async def awaited(request: HttpRequest) -> HttpResponseBase:
+        if has_nul(request):
+            return bad_request(request, ValueError("NUL"))
+        return await get_response(request)
 
-        async def middleware(request: HttpRequest) -> HttpResponseBase:
-            if has_nul(request):
-                return bad_request(request, ValueError("NUL"))
-            return await get_response(request)
+    def called(request: HttpRequest) -> HttpResponseBase:
+        if has_nul(request):
+            return bad_request(request, ValueError("NUL"))
+        return get_response(request)
 
-    else:
-
-        def middleware(request: HttpRequest) -> HttpResponseBase:
-            if has_nul(request):
-                return bad_request(request, ValueError("NUL"))
-            return get_response(request)
-
-    return middleware
+    return awaited if iscoroutinefunction(get_response) else called
 
 
 # --- Output ------------------------------------------------------------------------------------
@@ -186,7 +182,11 @@ class Pages(pagination.CursorPagination):
 
     def decode_cursor(self, request: Any) -> Any:
         cursor = super().decode_cursor(request)
-        if cursor is not None and cursor.position is not None and not _is_time(cursor.position):
+        if (
+            cursor is not None
+            and cursor.position is not None
+            and not _is_time(str(cursor.position))
+        ):
             raise exceptions.NotFound()
         return cursor
 

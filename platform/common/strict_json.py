@@ -57,14 +57,11 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Any:
 def _decoded(text: str | bytes) -> str:
     if isinstance(text, bytes):
         try:
-            text = text.decode("utf-8")
+            return text.decode("utf-8").removeprefix("\ufeff")
         except UnicodeDecodeError as error:
-            raise StrictJsonError(
-                "json_encoding",
-                _("The text is not UTF-8."),
-                line=text.count(b"\n", 0, error.start) + 1,
-            ) from None
-    elif not text.isascii():
+            line = text.count(b"\n", 0, error.start) + 1
+            raise StrictJsonError("json_encoding", _("The text is not UTF-8."), line=line) from None
+    if not text.isascii():
         _inspect(text, MAX_DEPTH)
     return text.removeprefix("\ufeff")
 

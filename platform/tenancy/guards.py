@@ -27,7 +27,7 @@ class Reference(NamedTuple):
     table: str
     column: str
     target: str
-    target_column: str
+    target_column: str | None
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ def references() -> list[Reference]:
         for model in tenant_models()
         for field in model._meta.local_concrete_fields
         if isinstance(field, models.ForeignKey)
-        and field.db_constraint
+        and getattr(field, "db_constraint", True)
         and not isinstance(field, TenantField)
         and _tenant_field(field.related_model) is not None
     ]

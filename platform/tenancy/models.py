@@ -154,7 +154,9 @@ class AuditEntry(TenantModel):
 
     subject_path = "actor_id"
 
-    tenant = TenantField(null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False)
+    tenant = TenantField(  # type: ignore[assignment]
+        null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False
+    )
     actor_kind = models.CharField(max_length=20)  # person, key, system
     actor_id = models.CharField(max_length=64, blank=True)
     action = models.CharField(max_length=64, db_index=True)

@@ -4,13 +4,13 @@ A role that is above row security, or owns a tenant's table, makes the second ne
 process that finds itself connected as one stops with the reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import Error
+from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -125,11 +125,13 @@ def refuse_powerful_role(connection: BaseDatabaseWrapper, **_signal: Any) -> Non
     _harmless.add(known)
 
 
-def check_role(databases: list[str] | None = None, **_options: Any) -> list[Error]:
+def check_role(
+    app_configs: Any = None, databases: Sequence[str] | None = None, **_options: Any
+) -> list[CheckMessage]:
     """System check, with the others that ask a database: `manage.py check --database default`."""
     if _owning.get():
         return []
-    found: list[Error] = []
+    found: list[CheckMessage] = []
     token = _owning.set(True)  # to look at a powerful role is not to work as it
     try:
         for alias in databases or []:

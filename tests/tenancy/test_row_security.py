@@ -222,7 +222,7 @@ def test_a_process_connected_as_a_powerful_role_is_stopped(db: None) -> None:
     try:
         faults = owner.faults_of_role(connection)
         assert any("superuser" in fault for fault in faults)
-        assert {error.id for error in owner.check_role(["default"])} == {"tenancy.E001"}
+        assert {error.id for error in owner.check_role(databases=["default"])} == {"tenancy.E001"}
     finally:
         raw("SET ROLE parley_test_app")
 

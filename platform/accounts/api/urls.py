@@ -10,7 +10,6 @@ for prefix, viewset in (
     ("invitations", InvitationViewSet),
     ("keys", ApiKeyViewSet),
 ):
-    viewset.lookup_value_converter = "uuid"
     router.register(prefix, viewset, basename=prefix)
 
 urlpatterns = router.urls

@@ -18,6 +18,7 @@ from tenancy.models import Invitation, Membership
 
 class MemberViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     model = Membership
+    lookup_value_converter = "uuid"
     serializer_class = MemberSerializer
     needs = {"list": VIEW, "retrieve": VIEW, "partial_update": MANAGE, "destroy": MANAGE}
 
@@ -39,6 +40,7 @@ class MemberViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
 
 class InvitationViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     model = Invitation
+    lookup_value_converter = "uuid"
     serializer_class = InvitationSerializer
     needs = {"list": MANAGE, "retrieve": MANAGE, "create": MANAGE, "destroy": MANAGE}
 
@@ -57,6 +59,7 @@ class InvitationViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
 
 class ApiKeyViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     model = ApiKey
+    lookup_value_converter = "uuid"
     serializer_class = ApiKeySerializer
     needs = {"list": MANAGE, "retrieve": MANAGE, "create": MANAGE, "destroy": MANAGE}
 
