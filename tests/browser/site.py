@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,16 @@ class Site:
 
     url: str
     ids: dict[str, str]
+    start_engine: Callable[[], subprocess.Popen[bytes]]
     engine: subprocess.Popen[bytes]
+
+    @contextmanager
+    def without_engine(self) -> Iterator[None]:
+        """The engine's process is gone meanwhile, and started anew afterwards."""
+        self.engine.terminate()
+        self.engine.wait(timeout=10)
+        yield
+        self.engine = self.start_engine()
 
     def tenant(self, path: str = "") -> str:
         return f"{self.url}/t/acme/{path}"
@@ -53,16 +62,21 @@ def running_site(home: Path) -> Iterator[Site]:
     )  # fmt: skip
     ids = dict(line.split("=", 1) for line in seeded.stdout.splitlines() if "=" in line)
     log = (home / "site.log").open("wb")
-    engine = _serve("tests.browser.engine:app", engine_port, environment, log)
+
+    def start_engine() -> subprocess.Popen[bytes]:
+        started = _serve("tests.browser.engine:app", engine_port, environment, log)
+        _await(f"http://127.0.0.1:{engine_port}/health", started)
+        return started
+
     web = _serve("config.asgi:application", web_port, environment, log)
+    site = Site(f"http://127.0.0.1:{web_port}", ids, start_engine, start_engine())
     try:
-        _await(f"http://127.0.0.1:{engine_port}/health", engine)
         _await(f"http://127.0.0.1:{web_port}/accounts/login/", web)
-        yield Site(f"http://127.0.0.1:{web_port}", ids, engine)
+        yield site
     finally:
-        for process in (web, engine):
+        for process in (web, site.engine):
             process.terminate()
-        for process in (web, engine):
+        for process in (web, site.engine):
             process.wait(timeout=10)
         log.close()
 
