@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from accounts.models import User
 from common.errors import ApplicationError, ConflictError
 from gpt_core import services
+from gpt_core.client import EngineUnavailableError
 from gpt_core.models import (
     Checkpoint,
     Deployment,
@@ -19,6 +21,7 @@ from gpt_core.models import (
 )
 from gpt_core.services import engines
 from tenancy.models import AuditEntry, Role, Tenant
+from tenancy.scope import system_scope
 from tests.factories import make_member
 from tests.gpt_core.rows import make_base, make_checkpoint, make_evaluation, make_job, make_version
 
@@ -294,3 +297,72 @@ def test_promoting_what_serves_already_changes_nothing(
     services.promote(checkpoint=checkpoint, actor=owner)
     services.promote(checkpoint=checkpoint, actor=owner)
     assert DeploymentChange.objects.count() == 1
+
+
+class FakeEngine:
+    """An engine that knows some names, and says what it was asked to load."""
+
+    def __init__(self, *known: str) -> None:
+        self.known = list(known)
+        self.asked: list[str] = []
+
+    def loaded_models(self, *, base: str) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in self.known]
+
+    def ensure_loaded(self, checkpoint: Checkpoint) -> None:
+        self.asked.append(checkpoint.name)
+
+
+def test_an_engine_that_was_started_anew_is_given_what_serves_and_what_did_before(
+    in_tenant: Tenant, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_checkpoint(in_tenant), make_checkpoint(in_tenant)
+    make_evaluation(first)
+    make_evaluation(second, champion=first)
+    engine = FakeEngine("smollm2-135m-instruct")
+    monkeypatch.setattr(engines, "client", engine)
+    services.promote(checkpoint=first, actor=owner)
+    services.promote(checkpoint=second, actor=owner)
+    engine.asked.clear()
+    engine.known.append(first.name)
+
+    with system_scope("test"):
+        assert services.reconcile_engines() == 1
+
+    assert engine.asked == [second.name]
+
+
+def test_an_engine_that_is_away_is_left_for_later(
+    in_tenant: Tenant, owner: User, monkeypatch: pytest.MonkeyPatch, loaded: list[str]
+) -> None:
+    checkpoint = make_checkpoint(in_tenant)
+    make_evaluation(checkpoint)
+    services.promote(checkpoint=checkpoint, actor=owner)
+    engine = FakeEngine()
+
+    def away(*, base: str) -> list[Any]:
+        raise EngineUnavailableError
+
+    monkeypatch.setattr(engine, "loaded_models", away)
+    monkeypatch.setattr(engines, "client", engine)
+
+    with system_scope("test"):
+        assert services.reconcile_engines() == 0
+
+
+def test_no_more_is_kept_loaded_than_an_engine_can_hold(
+    in_tenant: Tenant, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr(engines, "client", engine)
+    monkeypatch.setattr(engines, "MOST_KEPT_LOADED", 2)
+    for name in ("news", "support", "copy"):
+        checkpoint = make_checkpoint(
+            in_tenant, job=make_job(state=State.SUCCEEDED, deployment_name=name)
+        )
+        Deployment.objects.create(
+            name=name, base_model=checkpoint.base_model, checkpoint=checkpoint
+        )
+
+    with system_scope("test"):
+        assert services.reconcile_engines() == 2

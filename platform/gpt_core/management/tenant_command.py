@@ -32,7 +32,7 @@ class TenantCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         self.console = Console(file=self.stdout._out, soft_wrap=True)  # type: ignore[union-attr]
-        tenant = the_tenant(options["tenant"])
+        tenant = the_tenant(options.pop("tenant"))
         with tenant_scope(tenant):
             try:
                 self.act(tenant, **options)

@@ -31,9 +31,11 @@ class Command(TenantCommand):
         parser.add_argument("message", nargs="?", help="one message; without it, a conversation")
         parser.add_argument("--base", action="store_true", help="talk to the base model alone")
         parser.add_argument("--system", help="a system message to begin with")
-        parser.add_argument("--max-tokens", type=int, default=200)
-        parser.add_argument("--temperature", type=float, default=0.0)
-        parser.add_argument("--seed", type=int)
+        parser.add_argument("--max-tokens", type=int, default=200, help="length of an answer")
+        parser.add_argument(
+            "--temperature", type=float, default=0.0, help="0: always the likeliest"
+        )
+        parser.add_argument("--seed", type=int, help="to get the same answer again")
 
     def act(self, tenant: Tenant, **options: Any) -> None:
         if options["base"]:

@@ -31,7 +31,7 @@ class Command(TenantCommand):
         super().add_arguments(parser)
         parser.add_argument("dataset", help="the dataset's address (manage.py import_examples)")
         parser.add_argument(
-            "--version",
+            "--dataset-version",
             type=int,
             dest="number",
             help="a version frozen before (default: freeze now)",
@@ -42,7 +42,9 @@ class Command(TenantCommand):
             help="the slot it is for (default: the dataset's address)",
         )
         parser.add_argument("--base", default=settings.DEFAULT_BASE_MODEL, help="the base model")
-        parser.add_argument("--method", choices=["lora", "rslora", "full"], default="lora")
+        parser.add_argument(
+            "--method", choices=["lora", "rslora", "full"], default="lora", help="what is trained"
+        )
         parser.add_argument(
             "--set",
             action="append",
@@ -51,7 +53,7 @@ class Command(TenantCommand):
             dest="given",
             help=f"a setting other than auto; may be repeated. Names: {_SETTABLE}",
         )
-        parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
         parser.add_argument("--suffix", default="", help="a name to know the job by")
         parser.add_argument("--main-metric", default="auto", help="what the gate looks at first")
         parser.add_argument("--detach", action="store_true", help="queue the job and return")

@@ -28,7 +28,13 @@ class Command(TenantCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("action", nargs="?", choices=["list", "log", *_ACTIONS], default="list")
+        parser.add_argument(
+            "action",
+            nargs="?",
+            choices=["list", "log", *_ACTIONS],
+            default="list",
+            help="what to do (default: list)",
+        )
         parser.add_argument("job", nargs="?", help="its id, or its slot and number: support@v3")
         parser.add_argument("--limit", type=int, default=20, help="how many to list")
 
