@@ -1,12 +1,14 @@
 """What every test may ask for. On PostgreSQL the tests run as a role that owns nothing."""
 
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import connection
+from environ import Env
 
 from tenancy import owner
 from tenancy.models import Tenant
@@ -37,6 +39,13 @@ def _postgres_where_it_is_named(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None) -> Iterator[None]:
     """The test database is made, and at the end destroyed, by the owner."""
+    if "postgresql" in str(settings.DATABASES["default"]["ENGINE"]):
+        address = Env.db_url_config(os.environ["DATABASE_URL"])
+        try:
+            with socket.create_connection((address["HOST"], address["PORT"] or 5432), timeout=5):
+                pass
+        except OSError as error:
+            missing_service(f"DATABASE_URL names a PostgreSQL that does not answer: {error}")
     token = owner._owning.set(True)
     yield
     owner._owning.reset(token)
