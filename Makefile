@@ -82,7 +82,7 @@ screenshots: install-dev
 	$(BIN)/python -m tests.browser.screens
 
 messages: install-dev
-	$(BIN)/python manage.py makemessages -l zh_Hans --ignore .venv --ignore var --ignore tests
+	$(BIN)/python manage.py makemessages -l zh_Hans --no-obsolete --add-location file --ignore .venv --ignore var --ignore tests --ignore benchmarks
 	$(BIN)/python manage.py compilemessages -l zh_Hans --ignore .venv
 
 # Writes what is installed now as the pins. Run it in a fresh environment after changing pyproject.toml.

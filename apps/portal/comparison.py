@@ -192,7 +192,7 @@ def _interval(difference: Mapping[str, Any] | None, better: str) -> Interval | N
     if mean is None or low is None or high is None:
         return None
     if better == "neither":
-        tone, verdict, icon = "", _("neither is better"), "same"
+        tone, verdict, icon = "", _("not judged"), "same"
     elif low <= 0 <= high:
         tone, verdict, icon = "", _("no sure difference"), "same"
     elif (mean > 0) == (better == "higher"):

@@ -239,6 +239,26 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
 
+# --- The administration ------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Parley",
+    "SITE_HEADER": "Parley",
+    "SITE_SUBHEADER": _("Administration"),
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "forum",
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    # The accent of the pages (static/css/tokens.css), in unfold's eleven steps.
+    "COLORS": {
+        "primary": {
+            "50": "#edf1fd", "100": "#dce4fb", "200": "#bccaf7", "300": "#93a9f1", "400": "#6c88ea",
+            "500": "#4a6ae2", "600": "#2c50d0", "700": "#2343b4", "800": "#1f3990", "900": "#1c3173",
+            "950": "#131f48",
+        }
+    },
+}
+
 # --- REST ------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
@@ -256,8 +276,8 @@ REST_FRAMEWORK = {
 
 # --- Work: the database is the truth, the broker a doorbell -------------------------------------
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://")
-if CELERY_BROKER_URL == "filesystem://":
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost")
+if CELERY_BROKER_URL.startswith("filesystem:"):
     _doorbell = PARLEY_HOME / "broker"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_doorbell / "queue"),

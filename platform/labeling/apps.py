@@ -1,9 +1,11 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 from django.db.models.signals import post_migrate
 
 
 class LabelingConfig(AppConfig):
     name = "labeling"
+    verbose_name = _("Datasets and labels")
 
     def ready(self) -> None:
         from labeling import frozen

@@ -1,8 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class TenancyConfig(AppConfig):
     name = "tenancy"
+    verbose_name = _("Tenants")
 
     def ready(self) -> None:
         from django.core.checks import Tags, register
