@@ -14,14 +14,14 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from gpt_core.services import promote, start_fine_tuning
-from labeling.models import Dataset, DatasetVersion, ImportRun
-from labeling.services import freeze_version, import_examples
 
 from accounts.models import User
 from gpt_core.gate import Reason
 from gpt_core.models import BaseModel, Deployment, Evaluation, FineTuningJob, State
+from gpt_core.services import promote, start_fine_tuning
 from gpt_core.verdict_text import sentence
+from labeling.models import Dataset, DatasetVersion, ImportRun
+from labeling.services import freeze_version, import_examples
 from tenancy.models import Membership, Role, Tenant
 from tenancy.scope import system_scope
 

@@ -36,6 +36,7 @@ def yes_or_no(name: str, default: bool) -> bool:
 
 DEBUG = yes_or_no("PARLEY_DEBUG", False)
 PARLEY_HOME = Path(env.str("PARLEY_HOME", default=str(BASE_DIR / "var"))).resolve()
+PARLEY_HOME.mkdir(parents=True, exist_ok=True)
 
 
 def local_secret(name: str) -> str:
@@ -252,8 +253,16 @@ UNFOLD = {
     # The accent of the pages (static/css/tokens.css), in unfold's eleven steps.
     "COLORS": {
         "primary": {
-            "50": "#edf1fd", "100": "#dce4fb", "200": "#bccaf7", "300": "#93a9f1", "400": "#6c88ea",
-            "500": "#4a6ae2", "600": "#2c50d0", "700": "#2343b4", "800": "#1f3990", "900": "#1c3173",
+            "50": "#edf1fd",
+            "100": "#dce4fb",
+            "200": "#bccaf7",
+            "300": "#93a9f1",
+            "400": "#6c88ea",
+            "500": "#4a6ae2",
+            "600": "#2c50d0",
+            "700": "#2343b4",
+            "800": "#1f3990",
+            "900": "#1c3173",
             "950": "#131f48",
         }
     },
@@ -279,6 +288,9 @@ REST_FRAMEWORK = {
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost")
 if CELERY_BROKER_URL.startswith("filesystem:"):
     _doorbell = PARLEY_HOME / "broker"
+    # The transport writes into folders that it expects to find.
+    for _folder in ("queue", "control"):
+        (_doorbell / _folder).mkdir(parents=True, exist_ok=True)
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_doorbell / "queue"),
         "data_folder_out": str(_doorbell / "queue"),
@@ -300,7 +312,7 @@ CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "gpt_core.tasks.reap", "schedule": 10.0},
     "reconcile": {"task": "gpt_core.tasks.reconcile_engines", "schedule": 15.0},
 }
-CELERY_BEAT_SCHEDULE_FILENAME = str(PARLEY_HOME / "broker" / "beat-schedule")
+CELERY_BEAT_SCHEDULE_FILENAME = str(PARLEY_HOME / "beat-schedule")
 
 JOB_LEASE_SECONDS = whole_number("PARLEY_JOB_LEASE_SECONDS", 60, least=5)
 JOB_HEARTBEAT_SECONDS = whole_number("PARLEY_JOB_HEARTBEAT_SECONDS", 5, least=1)

@@ -2,12 +2,13 @@
 
 import contextlib
 import locale
+import logging
 import os
 import signal
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -60,13 +61,15 @@ class Command(BaseCommand):
         self.console = Console(highlight=False)
         self.port: int = options["port"]
         self.started = time.monotonic()
+        # The bars are the report here; what the processes say goes to their logs.
+        logging.getLogger().setLevel(logging.ERROR)
+        self.fleet = Fleet(settings.PARLEY_HOME)
         signal.signal(signal.SIGTERM, _interrupt)
         language = (locale.getlocale()[0] or "en").lower()
         with translation.override("zh-hans" if language.startswith(("zh", "chinese")) else "en"):
             try:
-                fleet = Fleet(settings.PARLEY_HOME)
-                with fleet.alone():
-                    self.run(fleet, stay=not options["exit"])
+                with self.fleet.alone():
+                    self.run(stay=not options["exit"])
             except AlreadyRunningError:
                 raise CommandError(
                     _("Parley already runs from %(home)s.") % {"home": settings.PARLEY_HOME}
@@ -79,7 +82,7 @@ class Command(BaseCommand):
                 self.console.print()
                 self.done(_("Stopped every process"))
 
-    def run(self, fleet: Fleet, *, stay: bool) -> None:
+    def run(self, *, stay: bool) -> None:
         self.check_ports()
         with self.step(_("Migrating the database")) as step:
             call_command("migrate", verbosity=0, interactive=False)
@@ -87,12 +90,12 @@ class Command(BaseCommand):
         self.prepare_base()
         story, said = demo.demo_tenant()
         self.done(said)
-        self.start_processes(fleet)
+        self.start_processes()
         with tenant_scope(story.tenant):
             self.tell(story)
         self.invite()
         if stay:
-            self.keep(fleet)
+            self.keep()
 
     def check_ports(self) -> None:
         for name, port in (("PARLEY_PORT", self.port), ("GPT_ENGINES", self.engine_port)):
@@ -112,22 +115,24 @@ class Command(BaseCommand):
         return urlsplit(self.engine_url).port or 80
 
     def prepare_base(self) -> None:
-        with self.step(_("Preparing the base model")) as step:
-            name = settings.DEFAULT_BASE_MODEL
-            ready = any((settings.PARLEY_HOME / "bases").glob(f"{name}-*/base.json"))
-            call_command("prepare_base", name, verbosity=0)
-            step.said = (
-                _("The base model %(name)s is here")
-                if ready
-                else _("Converted the base model %(name)s")
-            ) % {"name": name}
+        name = settings.DEFAULT_BASE_MODEL
+        ready = any((settings.PARLEY_HOME / "bases").glob(f"{name}-*/base.json"))
+        # The command draws its own bar while it converts.
+        call_command("prepare_base", name, verbosity=0 if ready else 1)
+        said = (
+            _("The base model %(name)s is here")
+            if ready
+            else _("Converted the base model %(name)s")
+        )
+        self.done(said % {"name": name})
 
-    def start_processes(self, fleet: Fleet) -> None:
+    def start_processes(self) -> None:
+        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
         with self.step(_("Starting the site, the engine and the workers")) as step:
             programs = self.programs()
-            running = [fleet.start(program) for program in programs]
+            running = [self.fleet.start(program) for program in programs]
             for number, one in enumerate(running):
-                fleet.wait_ready(one)
+                self.fleet.wait_ready(one)
                 step.show((number + 1) / len(running), one.program.name)
             step.said = _("Started %(names)s") % {
                 "names": ", ".join(program.name for program in programs)
@@ -140,7 +145,11 @@ class Command(BaseCommand):
         engine = [PYTHON, "manage.py", "serve_base", "--port", str(self.engine_port)]
         return [
             Program("engine", engine, answers(f"{self.engine_url}/health"), patience_seconds=120),
-            Program("web", [*web, "--no-server-header"], answers(f"{site}/accounts/login/")),
+            Program(
+                "web",
+                [*web, "--lifespan", "off", "--no-server-header"],
+                answers(f"{site}/accounts/login/"),
+            ),
             Program(
                 "worker", [*celery, "worker", "-Q", "default,answers", "-c", "1", "-n", "worker@%h"]
             ),
@@ -184,12 +193,16 @@ class Command(BaseCommand):
             f"  [dim]{_('Ctrl-C stops everything. Logs are in')} {settings.PARLEY_HOME}/logs[/dim]"
         )
 
-    def keep(self, fleet: Fleet) -> None:
+    def keep(self) -> None:
         connections.close_all()
         while True:
             time.sleep(1)
-            for name in fleet.mend():
-                self.console.print(_("%(name)s had ended and was started again") % {"name": name})
+            self.mend()
+
+    def mend(self) -> None:
+        """Start again what ended, also while the story is told: it waits for the workers."""
+        for name in self.fleet.mend():
+            self.console.print(_("%(name)s had ended and was started again") % {"name": name})
 
     # --- What the person sees
 
@@ -202,7 +215,7 @@ class Command(BaseCommand):
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[words]}[/dim]"),
         )
-        step = Step(title)
+        step = Step(title, self.mend)
         with Progress(*columns, console=self.console, transient=True) as progress:
             step.progress = progress
             step.task = progress.add_task(title, total=None, words="")
@@ -223,10 +236,12 @@ class Step:
     progress: Progress
     task: Any
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, while_waiting: Callable[[], None]) -> None:
         self.said = title
+        self.while_waiting = while_waiting
 
     def show(self, share: float | None, words: str = "") -> None:
+        self.while_waiting()
         total = None if share is None else 1.0
         self.progress.update(self.task, total=total, completed=share or 0.0, words=words)
 
