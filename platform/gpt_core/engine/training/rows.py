@@ -63,13 +63,14 @@ def load_rows(path: Path, tokenizer: PreTrainedTokenizerBase, *, max_length: int
         return Rows((), hashlib.sha256(b"").hexdigest())
     examples = []
     for row in read_rows(path):
-        examples.append(_example(row, tokenizer, max_length))
+        examples.append(example_of(row, tokenizer, max_length))
     return Rows(tuple(examples), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _example(
+def example_of(
     row: dict[str, object], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> Example:
+    """One row as tokens; whatever is wrong with it raises EngineError with its line."""
     try:
         encoded = encode(row, tokenizer, max_length=max_length)
     except EngineError:

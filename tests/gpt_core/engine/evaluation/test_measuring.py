@@ -44,7 +44,7 @@ class Stage:
         if owner is not None:
             adapter = self.adapters[owner]
             for path, (a, b) in adapter.tensors.items():
-                module = model.get_submodule(path)
+                module: Any = model.get_submodule(path)
                 delta = adapter.scaling * (b.float() @ a.float())
                 module.weight.data += delta.T if self.base.architecture == "gpt2" else delta
         return model

@@ -1,0 +1,142 @@
+"""A spec is read strictly, and every "auto" is chosen with a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpt_core.engine.bases import Base, load_tokenizer
+from gpt_core.engine.errors import EngineError
+from gpt_core.engine.training.auto import Settings, choose_settings
+from gpt_core.engine.training.rows import Rows, load_rows
+from gpt_core.engine.training.spec import LIMITS, METHOD_LIMITS, read_spec
+from tests.gpt_core.engine.training.jobs import ROWS, make_job
+
+
+def written(tmp_path: Path, **document: Any) -> Path:
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps({"format": 1, "base": "x"} | document), encoding="utf-8")
+    return path
+
+
+def test_what_is_not_given_is_auto(tmp_path: Path) -> None:
+    spec = read_spec(written(tmp_path))
+    assert set(spec.hyperparameters) == set(LIMITS)
+    assert set(spec.hyperparameters.values()) == {"auto"}
+    assert (spec.method["type"], spec.method["rank"]) == ("lora", "auto")
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer"),
+    [
+        ({"hyperparameters": {"learning_rate": 0}}, "/hyperparameters/learning_rate"),
+        ({"hyperparameters": {"learning_rate": "fast"}}, "/hyperparameters/learning_rate"),
+        ({"hyperparameters": {"learning_rate": True}}, "/hyperparameters/learning_rate"),
+        ({"hyperparameters": {"epochs": 1e9}}, "/hyperparameters/epochs"),
+        ({"hyperparameters": {"batch_size": 2.5}}, "/hyperparameters/batch_size"),
+        ({"hyperparameters": {"optimizer": "adagrad"}}, "/hyperparameters/optimizer"),
+        ({"hyperparameters": {"optimizer": ["sgd"]}}, "/hyperparameters/optimizer"),
+        ({"hyperparameters": {"学习率": 1}}, "/hyperparameters/学习率"),
+        ({"hyperparameters": []}, "/hyperparameters"),
+        ({"method": {"type": "dora"}}, "/method/type"),
+        ({"method": {"rank": 100_000}}, "/method/rank"),
+        ({"seed": -1}, "/seed"),
+        ({"precision": "int8"}, "/precision"),
+        ({"format": 2}, "/format"),
+        ({"base": 3}, "/base"),
+        ({"evil": 1}, "/evil"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_pointer(
+    tmp_path: Path, document: dict[str, Any], pointer: str
+) -> None:
+    with pytest.raises(EngineError) as caught:
+        read_spec(written(tmp_path, **document))
+    assert (caught.value.code, caught.value.pointer) == ("invalid_parameter", pointer)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"format": NaN}', '{"a": 1, "a": 2}'])
+def test_a_spec_that_is_no_spec_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "spec.json").write_text(content)
+    with pytest.raises(EngineError):
+        read_spec(tmp_path / "spec.json")
+
+
+def chosen(tmp_path: Path, base: Base, **more: Any) -> tuple[Settings, dict[str, str]]:
+    job = make_job(tmp_path / "job", base, **more)
+    tokenizer = load_tokenizer(base)
+    train = load_rows(job / "train.jsonl", tokenizer, max_length=200)
+    validation = load_rows(job / "validation.jsonl", tokenizer, max_length=200)
+    return choose_settings(read_spec(job / "spec.json"), base, train, validation, device="cpu")
+
+
+def test_every_auto_is_resolved_and_says_why(tmp_path: Path, llama: Base) -> None:
+    more = dict.fromkeys(LIMITS, "auto") | {"precision": "auto"}
+    method = dict.fromkeys(METHOD_LIMITS, "auto")
+    settings, reasons = chosen(tmp_path, llama, method=method, **more)
+    assert "auto" not in settings.as_dict().values()
+    assert set(reasons) == (set(LIMITS) | set(METHOD_LIMITS) | {"precision"}) - {"type"}
+    assert "given" not in reasons.values()
+    assert settings.precision in ("float32", "bfloat16")
+
+
+def test_what_is_given_is_kept(tmp_path: Path, llama: Base) -> None:
+    settings, reasons = chosen(tmp_path, llama, learning_rate=0.5, method={"rank": 7})
+    assert (settings.learning_rate, settings.rank) == (0.5, 7)
+    assert reasons["learning_rate"] == reasons["rank"] == "given"
+
+
+def test_auto_follows_the_size_of_data_and_model(tmp_path: Path, llama: Base) -> None:
+    auto = dict.fromkeys(LIMITS, "auto")
+    few, _ = chosen(tmp_path / "few", llama, rows=ROWS[:12], **auto)
+    many, _ = chosen(tmp_path / "many", llama, rows=ROWS * 20, **auto)
+    assert many.batch_size > few.batch_size
+    assert many.epochs < few.epochs
+    full, _ = chosen(tmp_path / "full", llama, method={"type": "full"}, **auto)
+    assert full.learning_rate < few.learning_rate / 5
+
+
+def test_rows_name_the_line_as_uploaded(tmp_path: Path, llama: Base) -> None:
+    path = tmp_path / "train.jsonl"
+    bad = {"id": "9", "line": 412, "messages": [{"role": "user", "content": "只有问题"}]}
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, bad]), encoding="utf-8")
+    with pytest.raises(EngineError) as caught:
+        load_rows(path, load_tokenizer(llama), max_length=200)
+    assert (caught.value.code, caught.value.line) == ("row_without_labels", 412)
+
+
+def test_no_file_is_no_rows(tmp_path: Path, llama: Base) -> None:
+    rows = load_rows(tmp_path / "validation.jsonl", load_tokenizer(llama), max_length=200)
+    assert isinstance(rows, Rows)
+    assert len(rows) == 0
+
+
+HOSTILE = {
+    "ok.jsonl": None,
+    "nul_byte.jsonl": None,
+    "invalid_utf8.jsonl": "invalid_json",
+    "nan_inf.jsonl": "invalid_json",
+    "deep_nesting.jsonl": "invalid_json",
+    "lone_surrogate.jsonl": "row_invalid",
+    "utf16.jsonl": "invalid_json",
+    "truncated_last_line.jsonl": "invalid_json",
+}
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_hostile_rows_are_read_or_refused_with_their_line(
+    hostile_files: Path, llama: Base, name: str
+) -> None:
+    """What the importer lets through by mistake must not hurt the trainer either."""
+    tokenizer = load_tokenizer(llama)
+    try:
+        rows = load_rows(hostile_files / name, tokenizer, max_length=200)
+    except EngineError as error:
+        assert error.line is not None or error.code == "row_unknown_format"
+        assert HOSTILE[name] is None or error.code.startswith(("invalid_json", "row_"))
+    else:
+        assert HOSTILE[name] is None
+        assert len(rows) > 0
