@@ -12,7 +12,7 @@ was drawn and ten thousand of them are one matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +85,7 @@ class MacroF1:
 Statistic = Ratio | MacroF1
 
 
-def mean_of(values: Sequence[float]) -> Ratio:
+def mean_of(values: npt.ArrayLike) -> Ratio:
     """A plain mean over rows. A NaN marks a row that does not count."""
     array = np.asarray(values, dtype=np.float64)
     counts = ~np.isnan(array)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -37,7 +37,7 @@ class Lineup:
     @contextmanager
     def opened(self) -> Iterator[tuple[Mixture, RowEncoder, set[int]]]:
         """The loaded models, what turns rows into tokens, and the ids that end an answer."""
-        model = load_model(self.base, dtype_for(self.base))
+        model: Any = load_model(self.base, dtype_for(self.base))
         if torch.cuda.is_available():
             model = model.to("cuda")
         tokenizer = load_tokenizer(self.base)

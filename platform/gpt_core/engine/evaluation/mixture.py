@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import EngineError
+from ..serving.kernels import can_pack, make_linear
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -30,6 +31,10 @@ class Mixture:
         self._spans: list[tuple[str, int, int]] = []
         self._rows = 0
         self._handles: list[Any] = []
+        if model.dtype == torch.bfloat16 and model.device.type == "cpu" and can_pack():
+            for module in model.modules():
+                if isinstance(module, torch.nn.Linear):
+                    _pack(module)
         by_module: dict[str, dict[str, tuple[torch.Tensor, torch.Tensor]]] = {}
         for name, adapter in adapters.items():
             for path, (a, b) in adapter.tensors.items():
@@ -49,7 +54,7 @@ class Mixture:
             position = end
 
     def release(self) -> None:
-        """Leave the model as it was."""
+        """Take the adapters off the model again."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -75,6 +80,19 @@ class Mixture:
             for name, start, end in self._spans:
                 if name in weights:
                     down, up = weights[name]
-                    output[start:end] += (inputs[0][start:end] @ down) @ up
+                    own = output[start:end].view(-1, output.shape[-1])
+                    own.addmm_(inputs[0][start:end].flatten(0, 1) @ down, up)
 
         return add
+
+
+def _pack(module: torch.nn.Linear) -> None:
+    """Lay a layer's weights out as oneDNN wants them, once instead of at every call."""
+    packed = make_linear(module.weight, module.bias)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        product = packed(x.reshape(-1, x.shape[-1]))
+        return product.view(*x.shape[:-1], product.shape[-1])
+
+    # As an attribute of this one layer; nn.Module calls what it finds under the name.
+    vars(module)["forward"] = forward
