@@ -159,7 +159,12 @@ def work_waits() -> bool:
 
 def ring() -> None:
     """Say "look" to a trainer once this transaction is committed."""
-    transaction.on_commit(_ring)
+    transaction.on_commit(lambda: _ring())
+
+
+def ring_for_admission() -> None:
+    """Say "look" to whoever checks new jobs, so that a busy trainer keeps nobody out of the queue."""
+    transaction.on_commit(lambda: _ring("admit_waiting", "default"))
 
 
 def record(row: Supervised, event: str, /, *, level: str = "info", **data: Any) -> JobEvent | None:
@@ -181,11 +186,9 @@ def _job_of(row: Supervised) -> UUID | None:
     return row.checkpoint.job_id if isinstance(row, Evaluation) else None
 
 
-def _ring() -> None:
+def _ring(task: str = "supervise_next", queue: str = "training") -> None:
     try:
-        current_app.send_task(
-            "gpt_core.tasks.supervise_next", queue="training", retry=False, expires=3600
-        )
+        current_app.send_task(f"gpt_core.tasks.{task}", queue=queue, retry=False, expires=3600)
     except (BrokerError, OSError) as error:
         # Beat looks every few seconds whether work waits, and rings then.
         logger.warning("the broker does not answer, the doorbell rings later: %s", error)

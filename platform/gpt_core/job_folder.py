@@ -63,8 +63,9 @@ def write_evaluation(evaluation: Evaluation) -> Path:
     folder = folder_of(evaluation)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = evaluation.checkpoint
-    for split in ("train", "test"):
-        _write_split(checkpoint.dataset_version, split, folder)
+    if checkpoint.dataset_version is not None:
+        for split in ("train", "test"):
+            _write_split(checkpoint.dataset_version, split, folder)
     champion = evaluation.champion
     write_json(
         folder / "evaluation.json",

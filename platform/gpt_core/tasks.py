@@ -38,10 +38,18 @@ def supervise_next() -> int:
     return seen
 
 
+@shared_task(base=SystemTask, reason="checks the new jobs of every tenant")
+def admit_waiting() -> None:
+    """Let what is sound into the queue, and ring for it."""
+    if admission.admit_waiting():
+        dispatch.ring()
+
+
 @shared_task(base=SystemTask, reason="ends leases that ran out and rings where work waits")
 def reap() -> None:
     """The safety net under the broker and the workers, every few seconds."""
     dispatch.take_back_expired()
+    admission.admit_waiting()
     if dispatch.work_waits():
         dispatch.ring()
 

@@ -28,7 +28,7 @@ def home(tmp_path: Path, settings: Any) -> Path:
 def rings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How often the doorbell was rung; no broker hears it."""
     heard: list[int] = []
-    monkeypatch.setattr(dispatch, "_ring", lambda: heard.append(1))
+    monkeypatch.setattr(dispatch, "_ring", lambda *_task: heard.append(1))
     return heard
 
 

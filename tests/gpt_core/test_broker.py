@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conftest import missing_service
+
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.timeout(400)
+
+
+def require(url: str, port: int) -> None:
+    place = urlsplit(url)
+    try:
+        socket.create_connection((place.hostname or "", place.port or port), timeout=3).close()
+    except OSError as error:
+        missing_service(f"no broker answers at {place.hostname}:{place.port or port}: {error}")
 
 
 def told_with(broker: str) -> dict[str, Any]:
@@ -58,6 +70,7 @@ def test_no_broker_server_at_all_a_folder_is_enough() -> None:
 @pytest.mark.broker
 def test_redis_may_flood_and_forget() -> None:
     url = os.environ.get("PARLEY_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+    require(url, 6379)
     # A database of its own, so that no other worker on this server hears our bell.
     check(told_with(f"{url.rsplit('/', 1)[0]}/{os.getpid() % 14 + 1}"))
 

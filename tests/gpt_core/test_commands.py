@@ -144,7 +144,7 @@ def test_jobs_are_listed_and_cancelled(in_tenant: Tenant) -> None:
     job.refresh_from_db()
     assert job.state == State.CANCELLED
     assert "cancelled" in run("jobs", "log", str(job.pk))
-    with pytest.raises(CommandError, match="manage.py jobs"):
+    with pytest.raises(CommandError, match=r"manage\.py jobs"):
         run("jobs", "cancel", "nothing")
 
 

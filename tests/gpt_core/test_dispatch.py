@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from gpt_core import admission, dispatch, tasks
@@ -15,7 +17,7 @@ from gpt_core.supervision.lease import Lease, LeaseLostError
 from labeling.models import VersionRow
 from tenancy.models import Tenant
 from tenancy.scope import system_scope, tenant_scope
-from tests.gpt_core.rows import make_base, make_checkpoint, make_evaluation, make_job
+from tests.gpt_core.rows import make_base, make_checkpoint, make_evaluation, make_job, make_version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("home")]
 PAST = timezone.now() - timedelta(hours=1)
@@ -225,3 +227,28 @@ def test_an_evaluation_is_supervised_by_the_same_rules(in_tenant: Tenant) -> Non
 
     assert Evaluation.objects.get().state == State.FAILED
     assert JobEvent.objects.filter(evaluation__isnull=False, code="gave_up").count() == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_workers_that_claim_at_once_never_get_the_same_job(tenant: Tenant) -> None:
+    with tenant_scope(tenant):
+        make_base()
+        version = make_version()
+        for _ in range(20):
+            make_job(dataset_version=version)
+
+    def claim_all() -> list[Any]:
+        try:
+            return [job.pk for job in iter(claim, None)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as workers:
+        claimed = [
+            pk for done in [workers.submit(claim_all) for _ in range(6)] for pk in done.result()
+        ]
+
+    assert len(claimed) == len(set(claimed)) == 20
+    with tenant_scope(tenant):
+        assert set(FineTuningJob.objects.values_list("fencing_token", flat=True)) == {1}

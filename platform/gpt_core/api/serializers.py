@@ -97,7 +97,7 @@ class SupervisedSerializer(serializers.ModelSerializer[Any]):
 
 
 class JobSerializer(SupervisedSerializer):
-    base_model = serializers.SlugRelatedField(slug_field="name", read_only=True)
+    base_model: Any = serializers.SlugRelatedField(slug_field="name", read_only=True)
     checkpoint = serializers.SerializerMethodField()
 
     class Meta:
@@ -123,7 +123,7 @@ class EventSerializer(serializers.ModelSerializer[JobEvent]):
 
 
 class CheckpointSerializer(serializers.ModelSerializer[Checkpoint]):
-    base_model = serializers.SlugRelatedField(slug_field="name", read_only=True)
+    base_model: Any = serializers.SlugRelatedField(slug_field="name", read_only=True)
 
     class Meta:
         model = Checkpoint
@@ -158,7 +158,7 @@ class ChangeSerializer(serializers.ModelSerializer[DeploymentChange]):
 
 
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
-    base_model = serializers.SlugRelatedField(slug_field="name", read_only=True)
+    base_model: Any = serializers.SlugRelatedField(slug_field="name", read_only=True)
     model = serializers.CharField(read_only=True)
 
     class Meta:

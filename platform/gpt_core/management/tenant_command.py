@@ -31,7 +31,7 @@ class TenantCommand(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        self.console = Console(file=self.stdout._out, soft_wrap=True)  # type: ignore[union-attr]
+        self.console = console_of(self, soft_wrap=True)
         tenant = the_tenant(options.pop("tenant"))
         with tenant_scope(tenant):
             try:
@@ -73,6 +73,12 @@ class TenantCommand(BaseCommand):
             )
         if row.state != State.SUCCEEDED:
             raise CommandError(f"{title} is {row.get_state_display()}.")
+
+
+def console_of(command: BaseCommand, **options: Any) -> Console:
+    """A console on the command's own output, which tests and callers may redirect."""
+    file: Any = command.stdout._out
+    return Console(file=file, **options)
 
 
 def work_here() -> None:

@@ -2,7 +2,8 @@
 
 from .jobs import BaseModel, FineTuningJob, JobEvent, JobMetric
 from .results import Checkpoint, Deployment, DeploymentChange, Evaluation
-from .supervised import MOVES, TERMINAL, State, StateError, Supervised, Whose, seconds_from_now
+from .states import MOVES, TERMINAL, State, StateError, Whose, seconds_from_now
+from .supervised import Supervised
 
 __all__ = [
     "MOVES",

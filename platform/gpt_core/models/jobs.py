@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from tenancy.models import TenantModel
 
-from .supervised import State, Supervised, SupervisedManager
+from .states import State
+from .supervised import Supervised
 
 
 class BaseModel(models.Model):
@@ -47,7 +48,8 @@ class BaseModel(models.Model):
     @property
     def engine_url(self) -> str | None:
         """Where the engine that serves this base listens, or None where none does."""
-        return settings.GPT_ENGINES.get(self.name)
+        engine = settings.GPT_ENGINES.get(self.name)
+        return engine["url"] if isinstance(engine, dict) else engine
 
 
 class FineTuningJob(Supervised):
@@ -83,8 +85,6 @@ class FineTuningJob(Supervised):
     best_step = models.PositiveBigIntegerField(null=True, blank=True)
     best_loss = models.FloatField(null=True, blank=True)
 
-    objects = SupervisedManager()
-
     class Meta:
         base_manager_name = "objects"
         ordering = ["-queued_at"]
@@ -114,7 +114,7 @@ class JobEvent(TenantModel):
 
     subject_path = None
 
-    id = models.BigAutoField(primary_key=True)
+    id = models.BigAutoField(primary_key=True)  # type: ignore[assignment]
     job = models.ForeignKey(FineTuningJob, on_delete=models.CASCADE, related_name="events")
     evaluation = models.ForeignKey(
         "gpt_core.Evaluation", on_delete=models.CASCADE, null=True, related_name="events"
@@ -143,7 +143,7 @@ class JobMetric(TenantModel):
         TRAIN = "train", _("training")
         VALIDATION = "validation", _("validation")
 
-    id = models.BigAutoField(primary_key=True)
+    id = models.BigAutoField(primary_key=True)  # type: ignore[assignment]
     job = models.ForeignKey(FineTuningJob, on_delete=models.CASCADE, related_name="metrics")
     kind = models.CharField(max_length=10, choices=Kind.choices)
     step = models.PositiveBigIntegerField()

@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from tenancy.models import TenantModel
 
 from .jobs import BaseModel, FineTuningJob
-from .supervised import State, Supervised, SupervisedManager
+from .states import State
+from .supervised import Supervised
 
 
 class Checkpoint(TenantModel):
@@ -77,8 +78,6 @@ class Evaluation(Supervised):
     main_metric = models.CharField(_("main metric"), max_length=40, default="auto")
     report = models.JSONField(_("report"), null=True, blank=True)
     verdict = models.JSONField(_("verdict"), null=True, blank=True)
-
-    objects = SupervisedManager()
 
     class Meta:
         base_manager_name = "objects"

@@ -126,10 +126,10 @@ def _require_passed(evaluation: Evaluation | None, current: Deployment | None) -
             extra={"verdict": evaluation.verdict},
         )
     serving = current.checkpoint if current else None
-    comparable = serving is not None and (
-        serving.base_model_id == evaluation.checkpoint.base_model_id
-        and serving.kind == evaluation.checkpoint.kind
-    )
+    if serving is None:
+        return
+    candidate = evaluation.checkpoint
+    comparable = (serving.base_model_id, serving.kind) == (candidate.base_model_id, candidate.kind)
     if comparable and evaluation.champion_id != serving.pk:
         raise _stale()
 

@@ -27,7 +27,8 @@ def evaluate_checkpoint(
     with transaction.atomic():
         # The lock keeps two requests at once from starting two.
         Checkpoint.objects.select_for_update().get(pk=checkpoint.pk)
-        under_way = checkpoint.evaluations.open().filter(main_metric=main_metric).first()
+        same = Evaluation.objects.filter(checkpoint=checkpoint, main_metric=main_metric)
+        under_way = same.open().first()
         if under_way is not None:
             return under_way
         evaluation = Evaluation.objects.create(

@@ -69,6 +69,8 @@ def start_fine_tuning(
         job = _create_with_next_number(values)
         dispatch.record(job, "created")
         audit.record("job.started", job, dataset_version=str(dataset_version.pk))
+        dispatch.ring_for_admission()
+        # Where trainers are the only workers, they admit as well.
         dispatch.ring()
     return job
 

@@ -37,12 +37,12 @@ class Command(TenantCommand):
         )
         self.follow(evaluation, "Evaluating", local=options["local"])
         self.console.print(self._table(evaluation))
-        for sample in evaluation.report["samples"][: options["samples"]]:
+        for sample in (evaluation.report or {})["samples"][: options["samples"]]:
             self._show(sample)
         show_verdict(self.console, evaluation)
 
     def _table(self, evaluation: Evaluation) -> Table:
-        report = evaluation.report
+        report: dict[str, Any] = evaluation.report or {}
         models = [name for name in ("base", "champion", "candidate") if name in report["models"]]
         table = Table(title=f"{evaluation.checkpoint.name}: {report['n']} held-out rows")
         table.add_column("")

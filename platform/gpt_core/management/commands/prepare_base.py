@@ -10,7 +10,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from common.errors import ApplicationError
@@ -18,6 +17,7 @@ from common.strict_json import loads
 
 from ...models import BaseModel
 from ...supervision.child import clean_environment
+from ..tenant_command import console_of
 
 
 class Command(BaseCommand):
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         """The engine's own command, in a process that may import torch."""
         command = [sys.executable, "-m", "gpt_core.engine.bases", source, "--store", str(store)]
         store.mkdir(parents=True, exist_ok=True)
-        console = Console(file=self.stdout._out, quiet=quiet)  # type: ignore[union-attr]
+        console = console_of(self, quiet=quiet)
         last: dict[str, Any] = {}
         with (
             Progress(TextColumn("{task.description}"), BarColumn(), console=console) as bars,
