@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..errors import EngineError
 
-RANKS = (8, 16, 32, 64, 128, 256)
+RANKS = (8, 16, 32, 64, 128, 256, 512)
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,7 @@ class Slabs:
             part.module for groups in layers for group in groups for part in group.parts
         }
 
+    @torch.inference_mode()
     def load(
         self, tensors: Mapping[str, tuple[Tensor, Tensor]], *, rank: int, scaling: float
     ) -> Place:

@@ -255,7 +255,6 @@ class Engine:
             raise EngineError("adapter_name", f"the checkpoint is called {checkpoint.name!r}")
         return load_adapter(checkpoint, self.model.base)
 
-    @torch.inference_mode()
     def _place(self, adapter: Adapter) -> LoadedAdapter:
         """Copy an adapter into the slab, in the engine's thread."""
         with self._lock:

@@ -27,10 +27,20 @@ _ROLES = {
 }
 # Accepted and without effect here: nothing is cached between requests, and turns are fair by themselves.
 _WITHOUT_EFFECT = ("user", "cache_salt", "priority", "metadata")
-_SAMPLING = (
-    "temperature top_p top_k min_p repetition_penalty frequency_penalty presence_penalty seed stop n "
-    "max_tokens ignore_eos"
-).split()
+_SAMPLING = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "frequency_penalty",
+    "presence_penalty",
+    "seed",
+    "stop",
+    "n",
+    "max_tokens",
+    "ignore_eos",
+]
 _GENERATION = (
     "model",
     "stream",

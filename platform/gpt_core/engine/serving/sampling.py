@@ -97,7 +97,7 @@ def choose(logits: Tensor, choosers: list[Chooser]) -> list[Choice]:
             choices[row] = Choice(token)
     for row in sorted(set(sound) - set(simple)):
         try:
-            choices[row] = _choose_one(logits[row].float(), choosers[row])
+            choices[row] = _choose_one(logits[row].to(torch.float32, copy=True), choosers[row])
         except EngineError as error:
             _fail(choices, row, error)
     return choices

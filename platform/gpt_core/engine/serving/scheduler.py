@@ -132,6 +132,7 @@ class Scheduler:
         self._after_scoring(plan, logits)
         self._after_reading(plan, logits)
 
+    @torch.inference_mode()
     def fail_everything(self, error: EngineError) -> None:
         """End every request, waiting or running."""
         for request in self.queue.waiting():
