@@ -38,7 +38,7 @@ def learner_of(
 ) -> PackedLearner | PaddedLearner:
     model = load_model(base, dtype)
     generator = torch.Generator().manual_seed(3)
-    for name, parameter in model.named_parameters():
+    for parameter in model.parameters():
         # Fresh models have biases of nothing and norms of one, which would hide mistakes.
         if parameter.ndim == 1:
             noise = torch.randn(parameter.shape, generator=generator)

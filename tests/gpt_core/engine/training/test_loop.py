@@ -165,7 +165,7 @@ def test_a_run_that_diverges_is_refused_at_its_step(
 ) -> None:
     lengths = iter([1.0, 1.0, float("nan")])
     monkeypatch.setattr("gpt_core.engine.training.loop.clip", lambda *given: next(lengths))
-    with pytest.raises(EngineError, match="diverged.*step 3"):
+    with pytest.raises(EngineError, match=r"diverged.*step 3"):
         run(make_job(tmp_path / "job", llama))
 
 
