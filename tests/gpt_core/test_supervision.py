@@ -483,3 +483,46 @@ def test_people_s_rows_are_not_kept_beside_a_job_that_is_over(
     assert not list(folder.glob("*.jsonl.part")) + list(folder.glob("t*.jsonl"))
     assert (folder / "events.jsonl").exists()
     assert (folder / "process.log").exists()
+
+
+def test_a_commit_whose_answer_was_lost_keeps_no_event_twice(
+    in_tenant: Tenant, engine_that: EngineThat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine_that("work")
+    make_job()
+    read = supervisor._Attempt._read_piece
+    broken: list[int] = []
+
+    def read_and_break(self: Any, events: tail.Tail) -> bool:
+        before = events.offset
+        moved = read(self, events)
+        if moved and len(broken) < 2:
+            broken.append(1)
+            events.offset = before  # the commit went through, its answer did not
+            raise OperationalError("server closed the connection")
+        return moved
+
+    monkeypatch.setattr(connection, "close", lambda: None)
+    monkeypatch.setattr(supervisor._Attempt, "_read_piece", read_and_break)
+
+    supervise(claim())
+
+    assert FineTuningJob.objects.get().state == State.SUCCEEDED
+    assert JobEvent.objects.filter(code="parameters_chosen").count() == 1
+    assert JobMetric.objects.filter(kind="train").count() == 4
+
+
+def test_a_fault_of_our_own_is_said_and_tried_again(
+    in_tenant: Tenant, engine_that: EngineThat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine_that("work")
+    make_job()
+
+    def stumble(self: Any, folder: Path) -> dict[str, Any]:
+        raise KeyError("坏")
+
+    monkeypatch.setattr(supervisor.TrainingWork, "manifest", stumble)
+    supervise(claim())
+
+    assert FineTuningJob.objects.get().state == State.QUEUED
+    assert JobEvent.objects.get(code="attempt_failed").data["code"] == "internal"

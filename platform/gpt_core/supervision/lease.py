@@ -66,6 +66,18 @@ class Lease:
         if not self._held().update(**changes):
             raise LeaseLostError(str(self.pk))
 
+    def advance(self, offset: int, to: int, **changes: Any) -> bool:
+        """Note that the events up to `to` are kept. False where that is noted already.
+
+        A connection may break after a commit and before its answer; what is then tried again must
+        not keep the same events twice.
+        """
+        if self._held().filter(events_read=offset).update(events_read=to, **changes):
+            return True
+        if not self._held().exists():
+            raise LeaseLostError(str(self.pk))
+        return False
+
     def end(self, to: str, **changes: Any) -> None:
         """Leave the row in another state."""
         worked = F("worked_seconds") + (time.monotonic() - self._worked_until)

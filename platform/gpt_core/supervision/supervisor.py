@@ -94,7 +94,7 @@ class _Attempt:
         try:
             folder = self._patiently(self.work.prepare)
             tail = Tail(folder / self.work.EVENTS, row.events_read)
-            self._patiently(lambda: dispatch.record(row, "attempt_began", attempt=row.attempt))
+            self._patiently(lambda: self._begin(tail))
             while (command := self.work.command(folder)) is not None:
                 status = self._watch(Child(command, folder), tail)
                 if self.stop is not None:
@@ -114,6 +114,19 @@ class _Attempt:
         except OSError as error:
             failure = Failure("disk", detail=str(error)[:500])
             self._patiently(lambda: self._fail(failure))
+        except LeaseLostError:
+            raise
+        except (
+            Exception
+        ) as error:  # a fault of ours: the job says so, instead of waiting for its lease
+            logger.exception("%s %s", row.KIND, row.pk)
+            failure = Failure("internal", detail=f"{type(error).__name__}: {error}"[:500])
+            self._patiently(lambda: self._fail(failure))
+
+    def _begin(self, tail: Tail) -> None:
+        with transaction.atomic():
+            self.lease.write(events_read=tail.offset)
+            dispatch.record(self.work.row, "attempt_began", attempt=self.work.row.attempt)
 
     def _watch(self, child: Child, tail: Tail) -> int:
         """Follow one process to its end; its exit status."""
@@ -166,9 +179,9 @@ class _Attempt:
         for event in events:
             self.work.read(event, reading)
         with transaction.atomic():
-            self.lease.write(events_read=offset, **reading.changes)
-            JobMetric.objects.bulk_create(reading.metrics, ignore_conflicts=True)
-            JobEvent.objects.bulk_create(reading.events)
+            if self.lease.advance(tail.offset, offset, **reading.changes):
+                JobMetric.objects.bulk_create(reading.metrics, ignore_conflicts=True)
+                JobEvent.objects.bulk_create(reading.events)
         tail.offset = offset
         return True
 
