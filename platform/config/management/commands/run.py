@@ -176,8 +176,10 @@ class Command(BaseCommand):
         for sample in demo.samples(evaluation):
             self.console.print()
             self.console.print(f"  [bold]{escape(_last_words(sample['prompt']))}[/bold]")
-            self.console.print(f"  [dim]{_('before')}[/dim]  {escape(_short(sample['base']))}")
-            self.console.print(f"  [dim]{_('after')}[/dim]   {escape(_short(sample['candidate']))}")
+            # Apart from the f-string, where makemessages would not find them.
+            before, after = _("before"), _("after")
+            self.console.print(f"  [dim]{before}[/dim]  {escape(_short(sample['base']))}")
+            self.console.print(f"  [dim]{after}[/dim]   {escape(_short(sample['candidate']))}")
 
     def invite(self) -> None:
         seconds = time.monotonic() - self.started
@@ -189,9 +191,10 @@ class Command(BaseCommand):
             + _("Sign in as %(email)s with the password %(password)s")
             % {"email": demo.OWNER, "password": demo.owner_password()}
         )
-        self.console.print(
-            f"  [dim]{_('Ctrl-C stops everything. Logs are in')} {settings.PARLEY_HOME}/logs[/dim]"
-        )
+        logs = _("Ctrl-C stops everything. Logs are in %(folder)s") % {
+            "folder": f"{settings.PARLEY_HOME}/logs"
+        }
+        self.console.print(f"  [dim]{escape(logs)}[/dim]")
 
     def keep(self) -> None:
         connections.close_all()
@@ -227,7 +230,11 @@ class Command(BaseCommand):
 
     def why(self, error: ProcessError) -> str:
         tail = "\n".join(error.log.read_text(errors="replace").splitlines()[-15:])
-        return f"{error}. {_('The end of its log')} ({error.log}):\n{tail}"
+        return _("%(error)s. The end of its log (%(log)s):\n%(tail)s") % {
+            "error": error,
+            "log": error.log,
+            "tail": tail,
+        }
 
 
 class Step:
