@@ -19,7 +19,6 @@ from common.errors import ApplicationError, ConflictError
 from labeling.models import Dataset, DatasetVersion, Example, VersionRow
 from labeling.querysets import PAGE
 from labeling.rows import canonical_json, spoken_text
-from labeling.similarity import Neighbours
 from labeling.splits import (
     LEAST_GROUPS,
     LEAST_ROWS,
@@ -77,7 +76,7 @@ def freeze_version(
     # nobody changed an example meanwhile, and that two freezes wait for each other.
     candidates, copies = _candidates(dataset, seed, wanted)
     report(0.1)
-    near = _left_out(dataset, candidates, lambda share: report(0.1 + 0.6 * share))
+    near = _left_out(candidates, lambda share: report(0.1 + 0.6 * share))
     kept = {c.id: c for c in candidates if c.id not in near}
     with transaction.atomic():
         Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
@@ -132,41 +131,42 @@ def _candidates(dataset: Dataset, seed: int, shares: Shares) -> tuple[list[_Cand
 # --- Near-copies across splits -----------------------------------------------------------------
 
 
-def _left_out(
-    dataset: Dataset, candidates: list[_Candidate], report: Progress
-) -> dict[uuid.UUID, str]:
+def _left_out(candidates: list[_Candidate], report: Progress) -> dict[uuid.UUID, str]:
     """The held-out rows that are nearly copies of a row learned from, with their split.
 
     Only the held-out rows are indexed, the smaller side; the others pass by and are forgotten.
     """
-    split_of = {candidate.id: candidate.split for candidate in candidates}
-    held = {name: Neighbours() for name in (TEST, VALIDATION)}
-    for identity, text in _texts(dataset, split_of, (TEST, VALIDATION)):
-        held[split_of[identity]].add(str(identity), text)
+    # Its libraries take 80 MB, which the web process has no use for until somebody freezes.
+    from labeling.similarity import Neighbours
+
+    split_of = {str(candidate.id): candidate.split for candidate in candidates}
+    ids = {split: [c.id for c in candidates if c.split == split] for split in SPLITS}
+    held_out = Neighbours()
+    for key, text in _texts(ids[TEST] + ids[VALIDATION]):
+        held_out.add(key, text)
     left_out: dict[uuid.UUID, str] = {}
-    done = 0
-    for split, against in ((TRAIN, (TEST, VALIDATION)), (TEST, (VALIDATION,))):
-        for identity, text in _texts(dataset, split_of, (split,)):
-            done += 1
-            if done % 500 == 0:
-                report(min(1.0, done / len(candidates)))
-            if identity in left_out:
-                continue
-            for other in against:
-                for key in held[other].alike(text):
-                    held[other].remove(key)
-                    left_out[uuid.UUID(key)] = other
+    passing = ids[TRAIN] + ids[TEST]
+    for done, (key, text) in enumerate(_texts(passing)):
+        if done % 500 == 0:
+            report(done / len(passing))
+        if uuid.UUID(key) in left_out:
+            continue
+        for other in held_out.alike(text):
+            # A test row is like itself, and may be like its neighbours in the test split.
+            if split_of[key] == TRAIN or split_of[other] == VALIDATION:
+                held_out.remove(other)
+                left_out[uuid.UUID(other)] = split_of[other]
     return left_out
 
 
-def _texts(
-    dataset: Dataset, split_of: dict[uuid.UUID, str], wanted: tuple[str, ...]
-) -> Iterator[tuple[uuid.UUID, str]]:
-    examples = Example.objects.filter(dataset=dataset).accepted().only("id", "content")
-    for page in examples.in_pages():
-        for example in page:
-            if split_of.get(example.id) in wanted:
-                yield example.id, spoken_text(example.content)
+def _texts(ids: list[uuid.UUID]) -> Iterator[tuple[str, str]]:
+    """The words of these examples, in this order, a page at a time."""
+    remaining = iter(ids)
+    while batch := list(islice(remaining, 500)):
+        examples = dict(Example.objects.filter(id__in=batch).values_list("id", "content"))
+        for identity in batch:
+            if identity in examples:
+                yield str(identity), spoken_text(examples[identity])
 
 
 # --- Writing -------------------------------------------------------------------------------------

@@ -12,8 +12,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-import openpyxl
-
 from labeling.faults import Fault
 from labeling.readers.columns import Columns, recognised
 from labeling.readers.raw import RawRow
@@ -104,6 +102,8 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, allowance: int) 
 def _rows(
     stream: BinaryIO, mapping: Mapping[str, str] | None, on_columns: Callable[[Columns], None]
 ) -> Iterator[RawRow | Fault]:
+    import openpyxl  # 25 MB, which most processes never need
+
     stream.seek(0)
     workbook = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
     try:
