@@ -150,14 +150,16 @@ class RowEncoder:
             for position, message in enumerate(messages)
         ]
         try:
-            rendered = self.tokenizer.apply_chat_template(
-                slotted, tokenize=False, add_generation_prompt=for_generation
+            rendered = str(
+                self.tokenizer.apply_chat_template(
+                    slotted, tokenize=False, add_generation_prompt=for_generation
+                )
             )
         except Exception as error:  # templates raise their own complaints, about roles mostly
             raise EngineError("template_refused", str(error)[:300], line=line) from error
         pieces: list[_Piece] = []
         position = 0
-        for slot in _SLOT.finditer(str(rendered)):
+        for slot in _SLOT.finditer(rendered):
             pieces.append(_Piece(rendered[position : slot.start()], written=False))
             message = messages[int(slot.group(1))]
             content = message["content"].strip() if self._trims else message["content"]
@@ -316,7 +318,7 @@ def _dump(document: Any) -> str:
 
 
 def _as_messages(question: str, answer: str, for_generation: bool) -> list[Mapping[str, Any]]:
-    messages = [{"role": "user", "content": question}]
+    messages: list[Mapping[str, Any]] = [{"role": "user", "content": question}]
     return messages if for_generation else [*messages, {"role": "assistant", "content": answer}]
 
 

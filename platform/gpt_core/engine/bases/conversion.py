@@ -279,7 +279,8 @@ def _find_ready(store: Path, source: str, source_digest: str) -> Base | None:
 
 def _clear_quantization_marks(model: PreTrainedModel) -> None:
     """The loader dequantised every weight, yet transformers refuses to save what it marks quantized."""
-    model.hf_quantizer = None
+    # setattr, because a module's own attributes are typed as tensors.
+    setattr(model, "hf_quantizer", None)  # noqa: B010
     for mark in ("is_quantized", "quantization_method"):
         if mark in model.__dict__:
             delattr(model, mark)

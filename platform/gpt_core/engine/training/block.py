@@ -117,7 +117,7 @@ class Block:
         epsilon: float,
         norms: tuple[torch.Tensor, torch.Tensor],
         head_norms: tuple[torch.Tensor, torch.Tensor] | None,
-        projections: tuple[AdaptedLinear, AdaptedLinear, AdaptedLinear, AdaptedLinear],
+        projections: Sequence[AdaptedLinear],
     ) -> None:
         self.heads = heads
         self.epsilon = epsilon

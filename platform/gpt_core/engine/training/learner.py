@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -12,12 +12,15 @@ from .loss import Sums
 from .rows import Example
 from .weights import FlatWeights
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 class Learner(Protocol):
     """A model that learns: gradients in, weights out."""
 
     weights: FlatWeights
-    modules: Sequence[str]
+    modules: list[str]
 
     def accumulate(
         self, examples: Sequence[Example], *, scale: float, smoothing: float, seed: int
@@ -32,6 +35,13 @@ class Learner(Protocol):
 
     def write(self, folder: Path) -> None:
         """Write what a checkpoint is made of into an empty folder."""
+
+
+def move(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    """The model on the device (transformers' wrapper around `to` has lost its types)."""
+    to: Any = model.to
+    moved: PreTrainedModel = to(device)
+    return moved
 
 
 def targets_of(

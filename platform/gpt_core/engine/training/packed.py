@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
 from ..bases import Base
 from .block import AdaptedLinear, Block, Saved, Turn, rms_norm, rms_norm_backward
+from .learner import move
 from .lora import LoraShape, lora_weights, write_adapter
 from .loss import Sums, score, score_with_gradient
 from .packing import Heads, Packed, pack
@@ -53,7 +55,7 @@ class PackedLearner:
         device: torch.device,
         seed: int,
     ) -> None:
-        model.to(device)
+        move(model, device)
         config = model.config
         self.base, self.lora, self.device, self.dtype = base, lora, device, dtype
         width = (
@@ -67,15 +69,16 @@ class PackedLearner:
             for names in _GROUPS
         ]
         self.modules = [module for group in groups for module in group]
-        linears = {module: model.get_submodule(module) for module in self.modules}
+        linears: dict[str, Any] = {module: model.get_submodule(module) for module in self.modules}
         shapes = {
             module: (linear.weight.shape[1], linear.weight.shape[0])
             for module, linear in linears.items()
         }
         self.weights = lora_weights(groups, shapes, lora, dtype=dtype, device=device, seed=seed)
         self._blocks = []
-        for number, layer in enumerate(model.model.layers):
-            projections = []
+        body: Any = model.model
+        for number, layer in enumerate(body.layers):
+            projections: list[AdaptedLinear] = []
             for group in groups[4 * number : 4 * number + 4]:
                 frozen = [linears[module].weight.data for module in group]
                 biases = [linears[module].bias for module in group]
@@ -90,12 +93,11 @@ class PackedLearner:
                     layer.self_attn.q_norm.weight.data,
                     layer.self_attn.k_norm.weight.data,
                 )
-            block = Block(self.heads, self.epsilon, norms, head_norms, tuple(projections))
-            self._blocks.append(block)
+            self._blocks.append(Block(self.heads, self.epsilon, norms, head_norms, projections))
         self._embedding = model.get_input_embeddings().weight.data
         self._head = model.get_output_embeddings().weight.data
-        self._last_norm = model.model.norm.weight.data
-        self._rotary = model.model.rotary_emb
+        self._last_norm = body.norm.weight.data
+        self._rotary: Callable[..., Any] = body.rotary_emb
         self.refresh()
 
     def refresh(self) -> None:

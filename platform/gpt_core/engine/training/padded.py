@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 from ..bases import MANIFEST as BASE_MANIFEST
 from ..bases import Base, describe_base, load_tokenizer, write_model_files
 from ..files import dump_json, write_whole
-from .learner import targets_of
+from .learner import move, targets_of
 from .lora import LoraShape, key_a, key_b, lora_weights, write_adapter
 from .loss import Sums, score, score_with_gradient
 from .rows import Example
@@ -55,7 +55,7 @@ class PaddedLearner:
         device: torch.device,
         seed: int,
     ) -> None:
-        self.model = model.to(device)
+        self.model = move(model, device)
         self.base = base
         self.lora = lora
         self.device = device
@@ -213,6 +213,6 @@ def _body_and_head(model: PreTrainedModel) -> tuple[Any, torch.Tensor | None]:
     return body, head.weight
 
 
-def _in_and_out(module: nn.Module) -> tuple[int, int]:
-    shape = module.weight.shape
-    return (shape[0], shape[1]) if isinstance(module, Conv1D) else (shape[1], shape[0])
+def _in_and_out(module: nn.Linear | Conv1D) -> tuple[int, int]:
+    first, second = module.weight.shape
+    return (first, second) if isinstance(module, Conv1D) else (second, first)
