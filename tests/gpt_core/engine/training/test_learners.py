@@ -169,6 +169,7 @@ def test_the_loss_and_its_gradient_are_those_of_torch() -> None:
     )
     (0.5 * wanted).backward()
     sums, gradient = score_with_gradient(hidden.detach(), head, targets, scale=0.5, smoothing=0.2)
+    assert hidden.grad is not None
     assert torch.allclose(gradient, hidden.grad, atol=1e-5)
     plain = torch.nn.functional.cross_entropy(hidden @ head.t(), targets, reduction="sum")
     assert sums.loss == pytest.approx(float(plain), rel=1e-5)

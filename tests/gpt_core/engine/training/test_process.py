@@ -42,9 +42,12 @@ def train_here(job: Path) -> int:
     return process._train(job, Flag(), True)  # type: ignore[arg-type]
 
 
-def start(job: Path, **more: Any) -> subprocess.Popen[bytes]:
-    given = {"stdin": subprocess.DEVNULL, "env": environment()} | more
-    return subprocess.Popen(command(job), stderr=subprocess.PIPE, **given)
+def start(
+    job: Path, *, stdin: int = subprocess.DEVNULL, env: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command(job), stdin=stdin, stderr=subprocess.PIPE, env=env or environment()
+    )
 
 
 def wait_for(job: Path, kind: str) -> None:
