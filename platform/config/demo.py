@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from gpt_core.gate import Reason
+from gpt_core.gate import Verdict
 from gpt_core.models import BaseModel, Deployment, Evaluation, FineTuningJob, State
 from gpt_core.services import promote, start_fine_tuning
 from gpt_core.verdict_text import sentence
@@ -177,11 +177,12 @@ def evaluate(story: Story, job: FineTuningJob, progress: Progress) -> tuple[Eval
 
 
 def ask_the_gate(story: Story, evaluation: Evaluation) -> str:
-    verdict = evaluation.verdict or {"passed": False, "reasons": []}
-    said = _("The gate lets it pass") if verdict["passed"] else _("The gate refuses it")
-    sentences = [
-        str(sentence(Reason(one["code"], one["figures"]))) for one in verdict["reasons"][:2]
-    ]
+    if evaluation.verdict is None:
+        return _("The gate refuses it")
+    verdict = Verdict.from_dict(evaluation.verdict)
+    said = _("The gate lets it pass") if verdict.passed else _("The gate refuses it")
+    decisive = verdict.in_favour if verdict.passed else verdict.against
+    sentences = [sentence(reason) for reason in decisive[:2]]
     return ": ".join([said, " ".join(sentences)]) if sentences else said
 
 
