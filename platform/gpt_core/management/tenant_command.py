@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -50,13 +51,20 @@ class TenantCommand(BaseCommand):
         hinted = False
         with Progress(*columns, TimeRemainingColumn(), console=self.console) as bars:
             bar = bars.add_task(title, total=None)
+
+            def look() -> bool:
+                # In the row's own scope: the queue that is worked off here may hold others' jobs.
+                with tenant_scope(row.tenant_id):
+                    row.refresh_from_db()
+                bars.update(bar, total=row.steps or None, completed=row.step)
+                return False
+
             while not row.is_terminal and row.state != State.PAUSED:
                 if local:
-                    work_here()
+                    work_here(look)
                 else:
                     time.sleep(0.5)
-                row.refresh_from_db()
-                bars.update(bar, total=row.steps or None, completed=row.step)
+                look()
                 waits = row.is_waiting and time.monotonic() - began > PATIENCE_SECONDS
                 if waits and not hinted:
                     hinted = True
@@ -81,10 +89,10 @@ def console_of(command: BaseCommand, **options: Any) -> Console:
     return Console(file=file, **options)
 
 
-def work_here() -> None:
+def work_here(meanwhile: Callable[[], bool]) -> None:
     """Take the next job of the queue and see it through in this process."""
     with system_scope("a person runs the queue by hand"):
-        if not tasks.supervise_one(lambda: False):
+        if not tasks.supervise_one(meanwhile):
             time.sleep(0.5)
 
 

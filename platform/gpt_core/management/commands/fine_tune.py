@@ -83,7 +83,10 @@ class Command(TenantCommand):
         evaluation = Evaluation.objects.filter(checkpoint__job=job).latest("queued_at")
         self.follow(evaluation, "Evaluating", local=options["local"])
         show_verdict(self.console, evaluation)
-        self.console.print(f"Promote it: manage.py promote {job.checkpoint.name}", markup=False)
+        how = "" if evaluation.passed else " --override 'the reason, which is kept'"
+        self.console.print(
+            f"To promote it: manage.py promote {job.checkpoint.name}{how}", markup=False
+        )
 
     def _version(self, slug: str, number: int | None) -> DatasetVersion:
         dataset = Dataset.objects.filter(slug=slug).first()

@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
-from rich.table import Table
+from rich.table import Column, Table
 
 from tenancy.models import Tenant
 
@@ -57,7 +57,7 @@ class Command(TenantCommand):
         self.console.print(f"{changed}: {changed.get_state_display()}", markup=False)
 
     def _list(self, limit: int) -> None:
-        table = Table("job", "state", "step", "loss", "queued", "result")
+        table = Table("job", "state", "step", "loss", "queued", Column("result", overflow="fold"))
         jobs = FineTuningJob.objects.select_related("checkpoint", "tenant")
         for job in jobs.order_by("-queued_at")[:limit]:
             checkpoint = getattr(job, "checkpoint", None)

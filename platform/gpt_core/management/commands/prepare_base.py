@@ -98,7 +98,7 @@ class Command(BaseCommand):
     def _say(self, base: BaseModel, options: dict[str, Any]) -> None:
         if options["verbosity"]:
             self.stdout.write(
-                f"{base.name}: {base.parameters / 1e6:.0f} million parameters, context "
+                f"{base.name}: {base.parameters:,} parameters, context "
                 f"{base.context}, digest {base.digest[:12]}"
             )
 
