@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from gpt_core.engine.bases import Base, load_model
 from gpt_core.engine.checkpoint import (
     CONFIG,
+    NAME,
     WEIGHTS,
     Published,
     adapter_config,
@@ -30,6 +32,7 @@ from gpt_core.engine.checkpoint import (
     sweep_unfinished,
 )
 from gpt_core.engine.errors import EngineError
+from gpt_core.engine.tensors import read_header
 from tests.gpt_core.engine.faults import Faults
 
 _unpickled: list[str] = []
@@ -290,6 +293,32 @@ def test_hostile_files_are_refused_and_run_nothing(
         publish(work, tmp_path / "store", manifest_for(llama))
     assert caught.value.code.startswith("checkpoint_")
     assert not list(tmp_path.glob("PICKLE_RAN*"))
+
+
+def test_a_header_that_promises_exabytes_costs_nothing(hostile_files: Path) -> None:
+    tracemalloc.start()
+    for name in ("header_lies.safetensors", "overlap.safetensors"):
+        with pytest.raises(EngineError, match="checkpoint_unreadable"):
+            read_header(hostile_files / name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_no_hostile_name_becomes_a_checkpoint(
+    tmp_path: Path, llama: Base, hostile_files: Path
+) -> None:
+    """Thousands of path traversals and naughty strings: none is a name, none leaves a file."""
+    lists = hostile_files.parent
+    names = json.loads((lists / "lists" / "path_traversal_mit.json").read_text("utf-8"))
+    names += json.loads((lists / "blns" / "blns.json").read_text("utf-8"))
+    assert len(names) > 1900
+    assert not [name for name in names if NAME.fullmatch(name)]
+    work = write_work(tmp_path / "work", llama)
+    for name in names[::40]:
+        with pytest.raises(EngineError, match="checkpoint_name"):
+            publish(work, tmp_path / "store", manifest_for(llama, f"{name}@v1"))
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["tmp"]
 
 
 @pytest.mark.usefixtures("nothing_unpickled")

@@ -61,9 +61,12 @@ def load_rows(path: Path, tokenizer: PreTrainedTokenizerBase, *, max_length: int
     """
     if not path.exists():
         return Rows((), hashlib.sha256(b"").hexdigest())
-    examples = []
-    for row in read_rows(path):
-        examples.append(example_of(row, tokenizer, max_length))
+    try:
+        examples = [example_of(row, tokenizer, max_length) for row in read_rows(path)]
+    except EngineError as error:
+        # A line alone does not say whether the training or the validation rows are meant.
+        detail = f"{path.name}: {error.detail}"
+        raise EngineError(error.code, detail, line=error.line, pointer=error.pointer) from error
     return Rows(tuple(examples), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
