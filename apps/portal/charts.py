@@ -25,13 +25,16 @@ def loss_curve(job: FineTuningJob) -> dict[str, Any]:
     if stride > 1:
         train = train.annotate(place=F("step") % stride).filter(place=last % stride)
     validation = list(
-        figures.filter(kind=JobMetric.Kind.VALIDATION).order_by("step").values_list("step", "loss")
+        figures.filter(kind=JobMetric.Kind.VALIDATION)
+        .order_by("step")
+        .values_list("step", "loss", "best")
     )
-    kept = min(validation, key=lambda point: point[1], default=None)
+    # The trainer says which step it kept; each new best replaces the one before.
+    kept = [[step, loss] for step, loss, best in validation if best]
     return {
         "train": [list(point) for point in train.order_by("step").values_list("step", "loss")],
-        "validation": [list(point) for point in validation],
-        "kept": list(kept) if kept else None,
+        "validation": [[step, loss] for step, loss, _best in validation],
+        "kept": kept[-1] if kept else None,
         "steps": job.steps,
         "live": not job.is_terminal,
     }
