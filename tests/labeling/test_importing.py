@@ -139,10 +139,11 @@ def test_the_preview_shows_the_first_rows_as_they_were_understood(offer: Offer) 
 
 
 def test_keys_and_columns_that_nobody_asked_for_are_said_not_hidden(offer: Offer) -> None:
-    row = {"question": "一？", "answer": "二。", "来源": "手册"}
+    row = {"question": "一？", "answer": "二。", "来源": "手册", "category": "物流"}
 
-    assert offer(json_lines(row)).ignored == {"来源": 1}
-    assert offer("q,a,来源\n三？,四。,手册\n", "x.csv").ignored == {"来源": 1}
+    assert offer(json_lines(row)).ignored == {"来源": 1, "category": 1}
+    table = "q,a,来源,category\n三？,四。,手册,物流\n"
+    assert offer(table, "x.csv").ignored == {"来源": 1, "category": 1}
 
 
 def test_labels_of_rows_join_the_label_set_of_the_dataset(offer: Offer) -> None:

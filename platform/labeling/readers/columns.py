@@ -55,6 +55,9 @@ SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("text", ("text", "category")),
 )
 
+# What a row of any shape may have beside what makes its shape.
+BESIDE = frozenset({"id", "group", "labels", "subject", "passages", "system", "input", "history"})
+
 _MEANING = {name: role for role, names in NAMES.items() for name in names}
 _FILLING = re.compile(r"[\s_\-]+")
 
@@ -94,6 +97,12 @@ def shapes_in(roles: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
     return [(shape, needed) for shape, needed in SHAPES if present.issuperset(needed)]
 
 
+def of_use(roles: Mapping[str, int], shapes: list[tuple[str, tuple[str, ...]]]) -> set[str]:
+    """The roles that rows of these shapes read; a category beside an answer is none of them."""
+    needed = {role for _shape, roles_needed in shapes for role in roles_needed}
+    return {role for role in roles if role in needed or role in BESIDE}
+
+
 def recognised(cells: Sequence[str], mapping: Mapping[str, str] | None) -> Columns | Fault:
     """What the columns of a header mean. `mapping` (role -> column) overrules the names."""
     names = tuple(cell.strip().strip("\ufeff") for cell in cells)
@@ -111,6 +120,7 @@ def recognised(cells: Sequence[str], mapping: Mapping[str, str] | None) -> Colum
     if not shapes:
         return Fault("columns_unknown", figures={"found": _listed(names)})
     needed = {needed for _shape, needed in shapes}
+    roles = {role: roles[role] for role in roles if role in of_use(roles, shapes)}
     used = set(roles.values())
     return Columns(
         names=names,

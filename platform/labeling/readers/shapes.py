@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labeling.faults import Fault, excerpt
-from labeling.readers.columns import roles_of, shapes_in
+from labeling.readers.columns import BESIDE, roles_of, shapes_in
 from labeling.readers.raw import RawRow
 from labeling.rows import (
     CHAT,
@@ -84,7 +84,7 @@ class Reading:
             self._fault("row_too_long", (), limit=MAX_ROW_CHARACTERS)
         if not self.faults:
             self.row = row
-        used = set(self._keys.values())
+        used = {self._keys[role] for role in self._keys if role in needed or role in BESIDE}
         self.ignored = tuple(name for name in names if name not in used)
 
     # --- the shapes: each returns the kind and the content of the row ------------------------
