@@ -1,6 +1,6 @@
 """The native API: datasets with their imports and exports, examples, frozen versions."""
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -92,9 +92,9 @@ class DatasetViewSet(LabelingViewSet):
         """A form with `file`, and optionally `mapping` (JSON), `dry_run`, `state`."""
         dataset = self.get_object()
         _refuse_large(request)
-        # A QueryDict; no serializer should see its lists.
-        form = cast(QueryDict, request.data)
-        asked = self.input_as(shapes.UploadSerializer, form.dict())
+        # No serializer should see the lists of a QueryDict; without any body it is a plain dict.
+        form = request.data.dict() if isinstance(request.data, QueryDict) else {}
+        asked = self.input_as(shapes.UploadSerializer, form)
         report = services.import_examples(
             dataset=dataset,
             stream=asked["file"].file,
