@@ -122,11 +122,18 @@ def test_killed_again_and_again_the_result_is_the_same(
     assert weights_of(job) == weights_of(straight)
 
 
-@pytest.mark.parametrize("method", ["full", "rslora"])
-def test_every_method_and_optimizer_resumes_exactly(
-    tmp_path: Path, llama: Base, method: str
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("method", ["full", "lora", "rslora"])
+def test_every_method_optimizer_and_precision_resumes_exactly(
+    tmp_path: Path, llama: Base, method: str, precision: str, optimizer: str
 ) -> None:
-    settings: dict[str, Any] = {"method": {"type": method}, "optimizer": "sgd", "epochs": 1}
+    settings: dict[str, Any] = {
+        "method": {"type": method},
+        "optimizer": optimizer,
+        "precision": precision,
+        "epochs": 1,
+    }
     jobs = [make_job(tmp_path / name, llama, **settings) for name in ("straight", "killed")]
     run(jobs[0])
     with pytest.raises(Killed):
