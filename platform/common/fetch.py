@@ -81,21 +81,13 @@ def origin_of(url: str) -> str:
 def fetch(request: Outgoing) -> Incoming:
     """Send a request under the `internal` policy and read its whole answer. Raises FetchError."""
     with streamed(request) as (status, headers, chunks):
-        body = bytearray()
-        for chunk in chunks:
-            body += chunk
-            _check_size(body)
-        return Incoming(status, headers, bytes(body))
+        return Incoming(status, headers, whole(chunks))
 
 
 async def afetch(request: Outgoing) -> Incoming:
     """`fetch` for asynchronous code."""
     async with astreamed(request) as (status, headers, chunks):
-        body = bytearray()
-        async for chunk in chunks:
-            body += chunk
-            _check_size(body)
-        return Incoming(status, headers, bytes(body))
+        return Incoming(status, headers, await awhole(chunks))
 
 
 @contextmanager
@@ -135,6 +127,24 @@ async def astreamed(
         ) as response:
             chunks = response.aiter_bytes()
             yield response.status_code, response.headers, _auntil(chunks, deadline)
+
+
+def whole(chunks: Iterator[bytes]) -> bytes:
+    """The chunks put together, if they are at most MAX_BODY bytes."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        _check_size(body)
+    return bytes(body)
+
+
+async def awhole(chunks: AsyncIterator[bytes]) -> bytes:
+    """`whole` for asynchronous code."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        _check_size(body)
+    return bytes(body)
 
 
 class Lines:

@@ -63,7 +63,7 @@ def play_stream(model: ServedModel, body: Mapping[str, Any]) -> Iterator[Piece]:
                 if status == 200:
                     yield from _ended(_pieces(chunks))
                     return
-                reply = answers.parse(status, headers, b"".join(chunks)[: fetch.MAX_LINE])
+                reply = answers.parse(status, headers, fetch.whole(chunks))
         except FetchError as error:
             raise _unavailable(error) from error
         if not (reply.model_unknown and model.folder is not None) or chance == "last":
@@ -82,8 +82,7 @@ async def aplay_stream(model: ServedModel, body: Mapping[str, Any]) -> AsyncGene
                         async for piece in pieces:
                             yield piece
                     return
-                content = b"".join([chunk async for chunk in chunks])[: fetch.MAX_LINE]
-                reply = answers.parse(status, headers, content)
+                reply = answers.parse(status, headers, await fetch.awhole(chunks))
         except FetchError as error:
             raise _unavailable(error) from error
         if not (reply.model_unknown and model.folder is not None) or chance == "last":
