@@ -90,18 +90,18 @@ class Decoder:
         if self.gpt2:
             self.groups = [_gpt2_groups(config, index) for index in blocks]
             self.layers = [self._gpt2_layer(index) for index in blocks]
-            self._words = self._read("transformer.wte.weight")
-            self._places: Tensor | None = self._read("transformer.wpe.weight")
+            self._words = self._read("transformer.wte.weight").clone()
+            self._places: Tensor | None = self._read("transformer.wpe.weight").clone()
             self._last_norm = self._norm("transformer.ln_f")
         else:
             self.groups = [_llama_groups(config, self.shape, index) for index in blocks]
             self.layers = [self._llama_layer(index) for index in blocks]
-            self._words = self._read("model.embed_tokens.weight")
+            self._words = self._read("model.embed_tokens.weight").clone()
             self._places = None
             self._last_norm = self._norm("model.norm")
         tied = not self._has("lm_head.weight")
         self._head = self._linear(self._words if tied else self._read("lm_head.weight"), None)
-        # What was read is kept where it is needed; the file's mapping must not be kept alive by these.
+        # Nothing that is kept may be a view of the file: one such view keeps all of its pages in memory.
         del self._read, self._has
 
     @property

@@ -197,6 +197,8 @@ class Engine:
         self, make: Callable[[Callable[[Event], None]], Request]
     ) -> AsyncIterator[Event]:
         """Submit the request that `make(sink)` returns and yield its events; leaving early cancels it."""
+        # Checked here as well, where nothing comes between the check and the count.
+        self.check_room()
         inbox: asyncio.Queue[Event] = asyncio.Queue()
         outbox = self._outbox
         assert outbox is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from starlette.testclient import TestClient
 
 from gpt_core.engine.bases import Base
@@ -14,6 +15,15 @@ from gpt_core.engine.serving.application import create_application
 from gpt_core.engine.serving.engine import Engine, Options
 
 from .bench import Bench
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_core() -> Iterator[None]:
+    """Threads that wait for each other are slower than one where models are tiny and machines are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_every_tenant_gets_the_tokens_it_would_get_alone(
     assert len({tuple(tokens) for tokens in wanted.values()}) > 15
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_joining_and_leaving_at_any_step_changes_nobodys_answer(llama: Base, seed: int) -> None:
     dice = random.Random(seed)
     bench = Bench(llama, rows=4, chunk_beside_rows=16, chunk_alone=32)
@@ -53,7 +53,7 @@ def test_joining_and_leaving_at_any_step_changes_nobodys_answer(llama: Base, see
             for place, rank in enumerate(ranks)
         ),
     ]
-    cases = [(dice.choice(PROMPTS), dice.choice(adapters), dice.randint(1, 90)) for _ in range(24)]
+    cases = [(dice.choice(PROMPTS), dice.choice(adapters), dice.randint(1, 40)) for _ in range(16)]
     wanted = [
         bench.alone(
             prompt, SamplingParameters(temperature=0, max_tokens=most), adapter=adapter
