@@ -7,22 +7,20 @@ from django.utils import translation
 
 from apps.portal import comparison, words
 from apps.portal.forms import AskForm
-from tests.apps.portal import scenes
+from tests.apps.portal.reports import report
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def test_the_metric_that_decides_stands_first() -> None:
-    rows = comparison.rows_of(scenes.report(0.5), main_metric="rouge_l")
+    rows = comparison.rows_of(report(0.5), main_metric="rouge_l")
     assert [row.metric for row in rows][:2] == ["rouge_l", "loss"]
     assert rows[0].is_main
 
 
 def test_a_difference_is_better_only_where_the_whole_interval_is() -> None:
-    sure = {row.metric: row for row in comparison.rows_of(scenes.report(0.7), main_metric="loss")}
-    unsure = {
-        row.metric: row for row in comparison.rows_of(scenes.report(0.01), main_metric="loss")
-    }
+    sure = {row.metric: row for row in comparison.rows_of(report(0.7), main_metric="loss")}
+    unsure = {row.metric: row for row in comparison.rows_of(report(0.01), main_metric="loss")}
     assert sure["loss"].interval is not None
     assert sure["loss"].interval.tone == "good"
     assert sure["copied_share"].interval is not None
@@ -32,7 +30,7 @@ def test_a_difference_is_better_only_where_the_whole_interval_is() -> None:
 
 
 def test_an_interval_is_drawn_inside_its_picture() -> None:
-    for row in comparison.rows_of(scenes.report(0.7), main_metric="loss"):
+    for row in comparison.rows_of(report(0.7), main_metric="loss"):
         assert row.interval is not None
         left, width = float(row.interval.x_low), float(row.interval.band)
         assert 0 <= left <= left + width <= comparison.WIDTH
