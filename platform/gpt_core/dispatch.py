@@ -20,7 +20,7 @@ from django.db.models import Count, F, Min, Q, Sum
 from django.db.models.functions import Greatest, Now
 from kombu.exceptions import OperationalError as BrokerError
 
-from . import job_folder
+from . import job_folder, workers
 from .models import Evaluation, FineTuningJob, JobEvent, State, Supervised, Whose, seconds_from_now
 
 logger = logging.getLogger(__name__)
@@ -148,6 +148,21 @@ def take_back_expired() -> int:
             with transaction.atomic():
                 still = kind.objects.expired().filter(pk=row.pk, fencing_token=row.fencing_token)
                 taken += bool(still.select_for_update().exists() and give_back(row, failure))
+    return taken
+
+
+def take_back_from_the_dead() -> int:
+    """Return at once what workers held that died on this machine; leases are for all others.
+
+    Needs a system scope.
+    """
+    taken = 0
+    for kind in KINDS:
+        here = kind.objects.filter(state=State.RUNNING, worker__startswith=f"{workers.place()}:")
+        for row in here:
+            if workers.is_dead(row.worker):
+                failure = Failure("worker_lost", detail=f"{row.worker} has died")
+                taken += give_back(row, failure)
     return taken
 
 

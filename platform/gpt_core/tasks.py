@@ -10,14 +10,16 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from billiard import current_process
 from celery import shared_task
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 
 from tenancy.scope import tenant_scope
 from tenancy.tasks import SystemTask
 
 from . import admission, dispatch, services
-from .supervision import supervise, worker_name
+from .supervision import supervise
+from .workers import worker_name
 
 # One byte shared with the pool's processes, which are forked from the one that hears the shutdown.
 _shutting_down = mmap.mmap(-1, 1)
@@ -26,6 +28,12 @@ _shutting_down = mmap.mmap(-1, 1)
 @worker_shutting_down.connect
 def _tell_supervisors(**_details: Any) -> None:
     _shutting_down[0] = 1
+
+
+@worker_ready.connect
+def _look_at_the_start(**_details: Any) -> None:
+    """The bell may have rung while nobody was there to hear it."""
+    dispatch.ring()
 
 
 @shared_task(base=SystemTask, reason="takes the next job in the fair order of all tenants")
@@ -62,6 +70,7 @@ def reconcile_engines() -> None:
 
 def supervise_one(leaving: Callable[[], bool]) -> bool:
     """Claim one job and see it through; False where nothing waits. Needs a system scope."""
+    dispatch.take_back_from_the_dead()
     admission.admit_waiting()
     row = dispatch.claim_next(worker_name())
     if row is None:
@@ -88,6 +97,7 @@ def _leaving() -> Iterator[Callable[[], bool]]:
         yield leaving
     finally:
         signal.signal(signal.SIGTERM, before)
-        if told:
-            # What was asked for is still to happen, now that the job is safe.
+        if told and current_process().name == "MainProcess":
+            # A worker without a pool heard it in our place, and is still to obey. A pool's process
+            # just ends its task: its worker was told as well, and waits for that.
             os.kill(os.getpid(), signal.SIGTERM)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from gpt_core import admission, dispatch, tasks
+from gpt_core import admission, dispatch, tasks, workers
 from gpt_core.dispatch import Failure
 from gpt_core.models import Evaluation, FineTuningJob, JobEvent, State
 from gpt_core.supervision.lease import Lease, LeaseLostError
@@ -111,6 +113,24 @@ def test_an_expired_lease_returns_to_the_queue(in_tenant: Tenant, rings: list[in
     job.refresh_from_db()
     assert (job.state, job.attempt, job.worker) == (State.QUEUED, 1, "")
     assert JobEvent.objects.filter(code="attempt_failed", data__code="worker_lost").exists()
+
+
+def test_what_a_worker_held_that_died_on_this_machine_returns_before_its_lease_ends(
+    in_tenant: Tenant,
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    alive = workers.worker_name()
+    elsewhere = f"another-machine/0/0:{gone.pid}"
+    for name in (f"{workers.place()}:{gone.pid}", alive, elsewhere):
+        make_job()
+        with system_scope("test"):
+            dispatch.claim_next(name)
+    with system_scope("test"):
+        assert dispatch.take_back_from_the_dead() == 1
+
+    states = {job.worker: job.state for job in FineTuningJob.objects.all()}
+    assert states == {"": State.QUEUED, alive: State.RUNNING, elsewhere: State.RUNNING}
 
 
 def test_a_live_lease_is_left_alone(in_tenant: Tenant) -> None:

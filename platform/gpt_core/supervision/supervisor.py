@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -228,8 +227,3 @@ class _Attempt:
         connection.close()
         if self.lease.is_over:
             raise LeaseLostError(str(self.lease.pk)) from error
-
-
-def worker_name() -> str:
-    """Where a job is: the machine and the process."""
-    return f"{os.uname().nodename}:{os.getpid()}"[:200]
