@@ -57,6 +57,7 @@ def admit_waiting() -> None:
 def reap() -> None:
     """The safety net under the broker and the workers, every few seconds."""
     dispatch.take_back_expired()
+    dispatch.take_back_from_the_dead()
     admission.admit_waiting()
     if dispatch.work_waits():
         dispatch.ring()

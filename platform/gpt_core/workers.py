@@ -17,7 +17,7 @@ def place() -> str:
     """Where a process id means what it means here. Containers may share a name, not all of this."""
     boot = _read("/proc/sys/kernel/random/boot_id")[:8]
     try:
-        processes = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+        processes = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
     except OSError:
         processes = ""
     return f"{os.uname().nodename[:120]}/{boot}/{processes}"
