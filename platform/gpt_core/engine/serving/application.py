@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -36,6 +36,7 @@ from .engine import Engine
 from .metrics import Metrics
 from .protocol import Fields, GenerationCall, ProtocolError
 from .requests import Delta, Event, Failed, Finished
+from .streams import EventStream, unless_gone
 
 log = logging.getLogger(__name__)
 MAX_BODY = 8 * 1024 * 1024
@@ -216,7 +217,7 @@ class Routes:
         heading = Heading(shape.kind, call.model, self._calls.fingerprint(call.model))
         events = self._engine.serve(make)
         if call.stream:
-            return await stream(events, call, shape, heading)
+            return await stream(request, events, call, shape, heading)
         found = await collect(request, events)
         finished = _successful(found[-1])
         deltas = sorted(
@@ -239,18 +240,23 @@ class Routes:
 
 
 async def stream(
-    events: AsyncIterator[Event],
+    request: HttpRequest,
+    events: AsyncGenerator[Event, None],
     call: GenerationCall,
     shape: ChatShape | CompletionShape,
     heading: Heading,
 ) -> Response:
     """An answer as server-sent events. What fails before the first token is still an ordinary error."""
-    first = await anext(events)
+    try:
+        first = await unless_gone(request.receive, anext(events))  # type: ignore[arg-type]
+    except BaseException:
+        await events.aclose()
+        raise
     if isinstance(first, Failed):
         raise _as_error(first)
 
-    async def pieces() -> AsyncIterator[bytes]:
-        async with contextlib.aclosing(events):  # type: ignore[type-var]
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        async with contextlib.aclosing(events):
             for index in range(call.sampling.n):
                 opening = shape.opening(index)
                 if opening is not None:
@@ -265,32 +271,17 @@ async def stream(
                 yield sse(heading.document([], piece=True) | {"usage": usage(event)})
             yield DONE
 
-    return StreamingResponse(
-        pieces(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
-    )
+    return EventStream(pieces(), events)
 
 
-async def collect(request: HttpRequest, events: AsyncIterator[Event]) -> list[Event]:
+async def collect(request: HttpRequest, events: AsyncGenerator[Event, None]) -> list[Event]:
     """All events of a request; raises ClientDisconnect and cancels it when the client goes away."""
 
     async def gather() -> list[Event]:
-        async with contextlib.aclosing(events):  # type: ignore[type-var]
+        async with contextlib.aclosing(events):
             return [event async for event in events]
 
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    work, watch = asyncio.create_task(gather()), asyncio.create_task(gone())
-    try:
-        await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientDisconnect
-        return work.result()
-    finally:
-        for task in (work, watch):
-            task.cancel()
-        await asyncio.gather(work, watch, return_exceptions=True)
+    return await unless_gone(request.receive, gather())
 
 
 async def read_json_body(request: HttpRequest) -> Any:

@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -195,7 +195,7 @@ class Engine:
 
     async def serve(
         self, make: Callable[[Callable[[Event], None]], Request]
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Submit the request that `make(sink)` returns and yield its events; leaving early cancels it."""
         # Checked here as well, where nothing comes between the check and the count.
         self.check_room()

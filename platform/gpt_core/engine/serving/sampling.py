@@ -10,7 +10,9 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import EngineError
@@ -88,18 +90,14 @@ def choose(logits: Tensor, choosers: list[Chooser]) -> list[Choice]:
         if fine or _fail(choices, row, EngineError("not_finite", "logits are not finite"))
     ]
     simple = [row for row in sound if _takes_the_peak(choosers[row])]
-    if len(simple) == len(choosers):
-        tokens = logits.max(dim=-1).indices.tolist()
-        return [Choice(token) for token in tokens]
     if simple:
-        tokens = logits[simple].max(dim=-1).indices.tolist()
-        for row, token in zip(simple, tokens, strict=True):
+        own = logits if len(simple) == len(choosers) else logits[simple]
+        for row, token in zip(simple, own.max(dim=-1).indices.tolist(), strict=True):
             choices[row] = Choice(token)
-    for row in sorted(set(sound) - set(simple)):
-        try:
-            choices[row] = _choose_one(logits[row].to(torch.float32, copy=True), choosers[row])
-        except EngineError as error:
-            _fail(choices, row, error)
+    rest = sorted(set(sound) - set(simple))
+    if rest:
+        # Indexing copies: rows may share memory, and what follows changes them in place.
+        _choose_adjusted(logits[rest].float(), rest, choosers, choices)
     return choices
 
 
@@ -118,20 +116,41 @@ def _fail(choices: list[Choice], row: int, error: EngineError) -> bool:
     return False
 
 
-def _choose_one(logits: Tensor, chooser: Chooser) -> Choice:
-    """`logits` (vocabulary,) in float32, a copy of the row's own."""
-    parameters = chooser.parameters
-    raw = torch.log_softmax(logits, dim=-1) if parameters.logprobs is not None else None
-    chooser.adjust(logits)
-    if not torch.isfinite(logits.max()):
-        raise EngineError("nothing_allowed", "no token is left to choose")
-    if parameters.temperature == 0:
-        token = int(logits.argmax())
-    else:
-        token = _draw(logits.div_(parameters.temperature), parameters, chooser.random.random())
-    if raw is None:
-        return Choice(token)
-    return Choice(token, logprob_of(raw, token, parameters.logprobs or 0))
+def _choose_adjusted(
+    logits: Tensor, rows: list[int], choosers: list[Chooser], choices: list[Choice]
+) -> None:
+    """Choose for `rows`, whose logits (len(rows), vocabulary) are the caller's to spend; fills `choices`."""
+    raw: dict[int, Tensor] = {}
+    drawing: list[int] = []
+    for place, row in enumerate(rows):
+        chooser = choosers[row]
+        try:
+            if chooser.parameters.logprobs is not None:
+                raw[row] = torch.log_softmax(logits[place], dim=-1)
+            if _adjusts(chooser):
+                chooser.adjust(logits[place])
+                if not torch.isfinite(logits[place].max()):
+                    raise EngineError("nothing_allowed", "no token is left to choose")
+        except EngineError as error:
+            _fail(choices, row, error)
+            continue
+        if chooser.parameters.temperature == 0:
+            choices[row] = Choice(int(logits[place].argmax()))
+        else:
+            drawing.append(place)
+    if drawing:
+        own = logits if len(drawing) == len(rows) else logits[drawing]
+        drawn = _draw(own, [choosers[rows[place]] for place in drawing])
+        for place, token in zip(drawing, drawn, strict=True):
+            choices[rows[place]] = Choice(token)
+    for row, logprobs in raw.items():
+        if choices[row].error is None:
+            token, top = choices[row].token, choosers[row].parameters.logprobs or 0
+            choices[row] = Choice(token, logprob_of(logprobs, token, top))
+
+
+def _adjusts(chooser: Chooser) -> bool:
+    return chooser.parameters.penalised or chooser.matcher is not None
 
 
 def logprob_of(logprobs: Tensor, token: int, top: int) -> TokenLogprob:
@@ -143,41 +162,58 @@ def logprob_of(logprobs: Tensor, token: int, top: int) -> TokenLogprob:
     return TokenLogprob(token, float(logprobs[token]), likeliest)
 
 
-def _draw(logits: Tensor, parameters: SamplingParameters, at: float) -> int:
-    """The token at the share `at` of the distribution that top-k, top-p and min-p leave."""
-    size = len(logits)
-    if not parameters.top_k and parameters.top_p >= 1.0 and not parameters.min_p:
-        return _at(torch.softmax(logits, dim=-1), at)
-    if parameters.top_k:
-        values, tokens = logits.topk(min(parameters.top_k, size))
-        return int(tokens[_at(_kept(torch.softmax(values, dim=-1), parameters), at)])
-    probabilities = torch.softmax(logits, dim=-1)
-    values, tokens = probabilities.topk(min(_CANDIDATES, size))
-    if not _covers(values, parameters):
-        values, tokens = probabilities.sort(descending=True)
-    return int(tokens[_at(_kept(values, parameters), at)])
+def _draw(logits: Tensor, choosers: list[Chooser]) -> list[int]:
+    """A token for each row of logits (rows, vocabulary), which are spent.
+
+    Tokens are taken from the likeliest downward, so that nearly always the first few hundred are enough.
+    """
+    temperatures = torch.tensor([chooser.parameters.temperature for chooser in choosers])
+    probabilities = torch.softmax(logits.div_(temperatures[:, None]), dim=-1)
+    values, tokens = probabilities.topk(min(_CANDIDATES, probabilities.shape[1]))
+    whole = values.shape[1] == probabilities.shape[1]
+    shares, drawn = values.double().numpy(), []
+    for row, chooser in enumerate(choosers):
+        at = chooser.random.random()
+        place = _place_of(shares[row], chooser.parameters, at, whole=whole)
+        if place is not None:
+            drawn.append(int(tokens[row, place]))
+            continue
+        all_values, all_tokens = probabilities[row].sort(descending=True)
+        place = _place_of(all_values.double().numpy(), chooser.parameters, at, whole=True)
+        assert place is not None
+        drawn.append(int(all_tokens[place]))
+    return drawn
 
 
-def _covers(values: Tensor, parameters: SamplingParameters) -> bool:
-    """Whether the likeliest tokens `values`, sorted, contain everything that top-p or min-p keeps."""
-    by_share = parameters.top_p < 1.0 and float(values.sum()) >= parameters.top_p
-    by_peak = bool(values[-1] < parameters.min_p * values[0])
-    return by_share or by_peak
+def _place_of(
+    shares: NDArray[np.float64], parameters: SamplingParameters, at: float, *, whole: bool
+) -> int | None:
+    """The place in `shares`, sorted downward, where the running share passes `at` of what is kept.
 
-
-def _kept(values: Tensor, parameters: SamplingParameters) -> Tensor:
-    """Sorted probabilities with zeros for what top-p and min-p drop; the first always stays."""
+    Kept is what top-k, then top-p, then min-p leave. None where `shares` is only the beginning of the
+    distribution (not `whole`) and the answer depends on the rest.
+    """
+    bounded = whole
+    if parameters.top_k and (whole or parameters.top_k <= len(shares)):
+        shares, bounded = shares[: parameters.top_k], True
+    elif parameters.top_k:
+        return None
+    running = shares.cumsum()
+    mass = running[-1] if bounded else 1.0
+    kept = len(shares)
     if parameters.top_p < 1.0:
-        before = values.cumsum(dim=-1) - values
-        values = values.masked_fill(before >= parameters.top_p, 0.0)
+        needed = int(np.searchsorted(running, parameters.top_p * mass)) + 1
+        if needed > kept and not bounded:
+            return None
+        kept, bounded = min(kept, needed), True
     if parameters.min_p:
-        values = values.masked_fill(values < parameters.min_p * values[0], 0.0)
-    return values
-
-
-def _at(weights: Tensor, at: float) -> int:
-    """The index where the running share of `weights` passes `at`."""
-    running = weights.double().cumsum(dim=-1)
-    index = int(torch.searchsorted(running, float(running[-1]) * at, right=True))
-    # Rounding may carry the search past the last token that has any weight.
-    return min(index, int(weights.nonzero()[-1]))
+        near = int((shares >= parameters.min_p * shares[0]).sum())
+        if near == len(shares) and not bounded:
+            return None
+        kept, bounded = min(kept, near), True
+    target = at * (running[kept - 1] if bounded else mass)
+    if not bounded and target >= running[-1]:
+        return None
+    place = int(np.searchsorted(running[:kept], target, side="right"))
+    # Rounding may carry the search past the last token that has any share.
+    return max(min(place, int(np.count_nonzero(shares[:kept])) - 1), 0)
