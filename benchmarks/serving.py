@@ -369,14 +369,11 @@ def fill_memory(base: Base, folders: list[Path]) -> dict[str, float]:
         own = read_adapter(folders[number % len(folders)], base, name="a", digest="a")
         slabs.load(own.tensors, rank=own.rank, scaling=own.scaling)
     ids = (prompts_for(base, 1)[0] * 40)[:511]
-    heard: list[Any] = []
-    for _ in range(STREAMS):
-        sampling = SamplingParameters(temperature=0, max_tokens=64, ignore_eos=True)
-        engine.scheduler.add(Request(ids[:480], heard.append, sampling))
-    while not heard:
+    # One prompt with 32 answers: each has keys and values of its own.
+    sampling = SamplingParameters(n=STREAMS, max_tokens=64, ignore_eos=True)
+    engine.scheduler.add(Request(ids, lambda event: None, sampling))
+    while engine.scheduler.store.tokens() < STREAMS * 512:
         engine.scheduler.step()
-        if engine.scheduler.store.tokens() >= STREAMS * 511:
-            break
     status = Path("/proc/self/status").read_text().splitlines()
     sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in status if "kB" in line}
     return {

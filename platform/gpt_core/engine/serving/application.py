@@ -46,7 +46,6 @@ _STATUS = {
     "model_unknown": 404,
     "queue_full": 429,
     "adapters_full": 503,
-    "adapter_loading": 503,
     "engine_stopped": 503,
     "engine_failed": 500,
     "step_failed": 500,

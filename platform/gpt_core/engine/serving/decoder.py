@@ -20,6 +20,12 @@ from .attention import PoolStep, Segment, Shape
 from .kernels import Linear, Weights, make_linear
 
 Norm = Callable[[Tensor], Tensor]
+# Rare variations of GPT-2 that would silently compute something else.
+_PLAIN_SWITCHES = {
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "reorder_and_upcast_attn": False,
+}
 ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3", "gpt2")
 
 
@@ -69,6 +75,9 @@ class Decoder:
         """`config` is a transformers config, `tensors` the weights by their names in transformers."""
         if config.model_type not in ARCHITECTURES:
             raise EngineError("base_unsupported", f"architecture {config.model_type!r}")
+        for switch, plain in _PLAIN_SWITCHES.items():
+            if getattr(config, switch, plain) != plain:
+                raise EngineError("base_unsupported", f"{switch} is not {plain}")
         self.config = config
         self.dtype = dtype
         self.context = _usable_context(config, context)

@@ -136,7 +136,7 @@ class Engine:
             on_leave=self._let_go,
         )
         self._adapters: dict[str, LoadedAdapter] = {}
-        self._loading: set[str] = set()
+        self._loading = asyncio.Lock()
         self._lock = threading.Lock()
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._outbox: _Outbox | None = None
@@ -220,20 +220,13 @@ class Engine:
 
         Raises EngineError: checkpoint_*, adapter_*.
         """
-        known = self._already(name, digest)
-        if known is not None:
-            return known
-        with self._lock:
-            if name in self._loading:
-                raise EngineError("adapter_loading", f"{name} is being loaded")
-            self._loading.add(name)
-        try:
+        # One at a time: the second of two callers finds what the first has loaded.
+        async with self._loading:
+            known = self._already(name, digest)
+            if known is not None:
+                return known
             adapter = await asyncio.to_thread(self._read, name, folder, digest)
-            known = self._already(name, adapter.digest)
-            return known or await self._call(lambda: self._place(adapter))
-        finally:
-            with self._lock:
-                self._loading.discard(name)
+            return await self._call(lambda: self._place(adapter))
 
     async def unload(self, name: str) -> None:
         """Forget an adapter; requests that hold it are served to their end. Raises EngineError("model_unknown")."""

@@ -25,7 +25,7 @@ class EngineCollector:
         """All metrics at this moment."""
         engine, scheduler = self._engine, self._engine.scheduler
         tally = scheduler.tally
-        gauges = {
+        gauges: dict[str, tuple[str, float]] = {
             "gpt_engine_requests_running": ("Requests in the batch", scheduler.running),
             "gpt_engine_requests_waiting": ("Requests that wait", engine.waiting),
             "gpt_engine_rows": ("Sequences being written", scheduler.store.used),
@@ -34,7 +34,7 @@ class EngineCollector:
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(name, text, value=value)
-        counters = {
+        counters: dict[str, tuple[str, float]] = {
             "gpt_engine_steps": ("Passes of the model", tally.steps),
             "gpt_engine_step_seconds": ("Seconds spent in passes", engine.step_seconds),
             "gpt_engine_prompt_tokens": ("Tokens read", tally.read),

@@ -72,9 +72,9 @@ def test_an_adapter_adds_what_merged_weights_would(architecture: str, base_of: B
     heard = bench.alone("When do you open? 退货", adapter=adapter)
     model = load_model(base, torch.float32)
     for module, (a, b) in tensors.items():
-        layer = model.get_submodule(module)
         change = 0.5 * (b @ a)
-        layer.weight += change.T if base.architecture == "gpt2" else change
+        weight = model.get_parameter(f"{module}.weight")
+        weight.add_(change.T if base.architecture == "gpt2" else change)
     assert heard.tokens == greedy(model, bench.model.encoder.text_ids("When do you open? 退货"), 12)
     assert heard.tokens != bench.alone("When do you open? 退货").tokens
 
