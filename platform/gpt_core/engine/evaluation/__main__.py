@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("job", type=Path, metavar="JOB_DIR", help="holds evaluation.json")
     folder: Path = parser.parse_args(arguments).job
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGTERM, _stop)
+    before = signal.signal(signal.SIGTERM, _stop)
     if os.environ.get("PARLEY_SUPERVISED") == "1":
         threading.Thread(target=_end_with_supervisor, daemon=True).start()
     try:
@@ -62,6 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         logging.error("%s", error)
         return SYSTEM
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(folder: Path) -> int:
