@@ -89,7 +89,8 @@ class Bench:
             Detokenizer(model.tokenizer),
             Grammars(model.tokenizer, decoder.vocabulary, end),
             set(model.ends),
-            Limits(rows=STREAMS),
+            # All prompts in one step, so that every stream decodes in every step that is timed.
+            Limits(rows=STREAMS, chunk_beside_rows=4096, chunk_alone=4096),
         )
         adapters = []
         for folder in folders:

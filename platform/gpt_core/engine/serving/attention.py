@@ -136,11 +136,14 @@ class Pool:
         self.used += 1
         return self.used - 1
 
-    def give_back(self, index: int) -> int | None:
-        """Free a row; the last row moves into its place. Returns that row's old index, if one moved."""
+    def give_back(self, index: int, *, last_length: int) -> int | None:
+        """Free a row; the last row, of `last_length` tokens, moves into its place.
+
+        Returns that row's old index, if one moved.
+        """
         last = self.used - 1
         if index != last:
-            self.row(index).copy_(self.row(last))
+            self.row(index)[:, :, :, :last_length] = self.row(last)[:, :, :, :last_length]
         self.used = last
         if last == 0:
             self._store = None
@@ -225,7 +228,7 @@ class KeyValueStore:
         members = self._members[row.pool]
         if scrub:
             row.pool.row(row.index).zero_()
-        if row.pool.give_back(row.index) is not None:
+        if row.pool.give_back(row.index, last_length=members[-1].length) is not None:
             members[row.index] = members[-1]
             members[row.index].index = row.index
         members.pop()
