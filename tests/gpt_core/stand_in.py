@@ -41,7 +41,6 @@ class Process:
             file.write(json.dumps(event, ensure_ascii=False) + "\n")
 
     def train(self) -> None:
-        self.say("started", resumed_from_step=0)
         match self.how:
             case "crash":
                 sys.exit("Traceback: 内存不足 out of memory")
@@ -95,6 +94,7 @@ class Process:
     def slow(self) -> None:
         stopped: list[int] = []
         signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
+        self.say("started", resumed_from_step=0)
         (self.folder / "runs.txt").open("a").write(f"{self.token}\n")
         for step in range(1, 601):
             self.say("train", step=step, loss=5.0 / step)
