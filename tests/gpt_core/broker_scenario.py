@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -33,6 +34,7 @@ def main() -> None:
             "lost": scenario.lost(),
         }
         scenario.purge()
+    shutil.rmtree(folder, ignore_errors=True)
     sys.stdout.write(json.dumps(result) + "\n")
 
 
