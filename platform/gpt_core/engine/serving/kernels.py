@@ -74,8 +74,9 @@ class SingleRowInt8Linear:
 def make_linear(weight: Tensor, bias: Tensor | None = None, *, weights: Weights = "auto") -> Linear:
     """The fastest product for `weight` (out, in) on this machine.
 
-    "auto" takes packed bf16 for every batch: once packed, one row costs 10 ms through a 135M model against
-    8 ms in 8 bits, too little to pay for with precision and half as much memory again.
+    "auto" takes packed bf16 for every batch. In 8 bits a single stream is up to a quarter faster, at the price
+    of half as much memory again, of 0.014 nats a token, and of an answer that depends on whether anybody else
+    is being served: so it has to be asked for.
     """
     many: Linear
     if weight.dtype == torch.bfloat16 and can_pack():
