@@ -199,7 +199,7 @@ def put_in_service(story: Story, evaluation: Evaluation) -> str:
 
 def samples(evaluation: Evaluation, count: int = 3) -> list[dict[str, Any]]:
     """Held-out questions with the answers before and after."""
-    return list(evaluation.report["samples"][:count])
+    return list((evaluation.report or {}).get("samples", [])[:count])
 
 
 def _follow(row: FineTuningJob | Evaluation, progress: Progress) -> None:
