@@ -94,8 +94,10 @@ class PackedLearner:
                     layer.self_attn.k_norm.weight.data,
                 )
             self._blocks.append(Block(self.heads, self.epsilon, norms, head_norms, projections))
-        self._embedding: torch.Tensor = model.get_input_embeddings().weight.data
-        self._head: torch.Tensor = model.get_output_embeddings().weight.data
+        embedding: Any = model.get_input_embeddings()
+        head: Any = model.get_output_embeddings()
+        self._embedding: torch.Tensor = embedding.weight.data
+        self._head: torch.Tensor = head.weight.data
         self._last_norm = body.norm.weight.data
         self._rotary: Callable[..., Any] = body.rotary_emb
         self.refresh()
