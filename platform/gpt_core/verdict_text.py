@@ -91,7 +91,9 @@ _SENTENCES: dict[str, StrPromise] = {
     "worse_than_champion": _(
         "Worse than the checkpoint that serves now: %(metric)s %(candidate)s against %(champion)s."
     ),
-    "guard_held": _("No fault in “%(metric)s”: %(candidate)s (limit %(limit)s)."),
+    "guard_held": _(
+        "Nothing against it in “%(metric)s”: %(candidate)s (limit %(limit)s, or what there is now)."
+    ),
     "guard_collapsed": _(
         "Too much of “%(metric)s”: %(candidate)s, where %(limit)s is the limit and "
         "%(standing_name)s has %(standing)s."
