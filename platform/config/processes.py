@@ -149,20 +149,32 @@ class Fleet:
         end_marked(self.home)
 
 
-def end_marked(home: Path) -> int:
-    """Kill what still carries the mark of `home`, whoever started it. Linux; elsewhere finds none."""
+def end_marked(home: Path) -> None:
+    """Kill what still carries the mark of `home`, whoever started it, and see it gone.
+
+    Linux; elsewhere it finds none. What cannot be killed within STOP_SECONDS is left.
+    """
+    deadline = time.monotonic() + STOP_SECONDS
+    # Again and again: a process that dies may have started another just before.
+    while (marked := marked_processes(home)) and time.monotonic() < deadline:
+        for pid in marked:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def marked_processes(home: Path) -> list[int]:
+    """The process ids, but for our own, that carry the mark of `home`. A zombie carries nothing."""
     wanted = f"{MARK}={home}".encode()
-    ended = 0
+    found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
             marked = wanted in (place / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
         if marked and int(place.name) != os.getpid():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(int(place.name), signal.SIGKILL)
-                ended += 1
-    return ended
+            found.append(int(place.name))
+    return found
 
 
 def _signal_group(pid: int, which: signal.Signals) -> None:

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from config.processes import AlreadyRunningError, Fleet, ProcessError, Program, end_marked
+from config.processes import (
+    AlreadyRunningError,
+    Fleet,
+    ProcessError,
+    Program,
+    end_marked,
+    marked_processes,
+)
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes through /proc")
 
@@ -26,14 +33,7 @@ PARENT_OF_A_GRANDCHILD = [
 
 
 def alive_with_mark(home: Path) -> int:
-    wanted = f"PARLEY_FLEET={home}".encode()
-    found = 0
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            found += wanted in (place / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-    return found
+    return len(marked_processes(home))
 
 
 def wait_until(check: object, seconds: float = 10) -> None:
