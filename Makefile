@@ -34,7 +34,7 @@ $(BIN)/pip install --disable-pip-version-check --progress-bar off $(PIP_ARGS) -c
   && echo "✓ Installed $(1)"
 endef
 
-.PHONY: run install install-dev test lint types test-services test-browser screenshots messages constraints clean
+.PHONY: run install install-dev test lint types test-services test-browser screenshots messages schema constraints clean
 
 run: install
 	@exec $(BIN)/python manage.py run
@@ -65,15 +65,17 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/djlint templates --check --lint
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/mypy platform apps
 
-# The same suite on PostgreSQL, as a role that owns nothing; what is marked `broker` on Redis and RabbitMQ.
+# What reads or writes the database, on PostgreSQL, as a role that owns nothing; what is marked `broker` on
+# Redis and RabbitMQ.
 test-services: install-dev
 	OMP_NUM_THREADS=1 DATABASE_URL=$(POSTGRES) PARLEY_TEST_POSTGRES_URL=$(POSTGRES) \
 	PARLEY_TEST_REDIS_URL=$(REDIS) PARLEY_TEST_RABBITMQ_URL=$(RABBITMQ) \
-	$(BIN)/pytest $(TESTS) --ignore=tests/gpt_core/engine -n $(WORKERS) -m 'not browser'
+	$(BIN)/pytest $(TESTS) --ignore=tests/gpt_core/engine -n $(WORKERS) \
+	  -m 'not browser and (database or broker or postgres)'
 
 test-browser: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser -m browser
@@ -83,7 +85,11 @@ screenshots: install-dev
 
 messages: install-dev
 	$(BIN)/python manage.py makemessages -l zh_Hans --no-obsolete --add-location file --ignore .venv --ignore var --ignore tests --ignore benchmarks
-	$(BIN)/python manage.py compilemessages -l zh_Hans --ignore .venv
+	$(BIN)/python manage.py compilemessages -l zh_Hans -l zh_Hant --ignore .venv
+
+# Writes the description of the native API from its views. Commit it; a test compares the two.
+schema: install-dev
+	$(BIN)/python manage.py spectacular --lang en --validate --fail-on-warn --file platform/config/openapi.yaml
 
 # Writes what is installed now as the pins. Run it in a fresh environment after changing pyproject.toml.
 constraints: install-dev

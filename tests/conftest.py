@@ -14,6 +14,8 @@ from tenancy import owner
 from tenancy.models import Tenant
 from tenancy.scope import tenant_scope
 from tests import factories
+from tests.live import Platform, running_platform
+from tests.postgres import own_database
 
 ROLE = "parley_test_app"
 
@@ -23,6 +25,16 @@ def missing_service(reason: str) -> None:
     if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What reads or writes the database is marked, however it asks for it: `make test-services` runs
+    that, and what needs nothing of it runs in `make test` alone."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db"}:
+            item.add_marker("database")
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +88,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         connection.close()
 
 
+@pytest.fixture
+def production() -> Iterator[dict[str, str]]:
+    """A database of its own, with an owner and a role that owns nothing; their addresses."""
+    with own_database(os.environ["DATABASE_URL"]) as addresses:
+        yield addresses
+
+
 # --- Tenants ---------------------------------------------------------------------------------
 
 
@@ -96,11 +115,22 @@ def in_tenant(tenant: Tenant) -> Iterator[Tenant]:
         yield tenant
 
 
+# --- A whole platform ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A whole platform with a tiny base, running; OpenAI's clients need nothing less."""
+    with running_platform(tmp_path_factory.mktemp("platform")) as found:
+        yield found
+
+
 # --- Figures -----------------------------------------------------------------------------------
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The isolation sweep in one line: routes swept of routes known, and how many pairs of requests."""
+    """The isolation sweep in one line: routes swept of routes known, and how many pairs of requests;
+    the calls of OpenAI's clients and the script vectors in others."""
     for name, title in (
         ("isolation_pairs", "Isolation sweep"),
         ("isolation_pairs_database_alone", "Isolation sweep, row security alone"),
@@ -115,3 +145,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if swept:
             routes = f"{len(swept) - failed} of {len(swept)} routes"
             terminalreporter.write_line(f"{title}: {routes}, {sum(swept)} pairs of requests")
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, figures in getattr(report, "user_properties", []):
+                if name.startswith("calls of "):
+                    terminalreporter.write_line(
+                        f"{name.removeprefix('calls of ')}: {figures} calls"
+                    )
+    for report in terminalreporter.stats.get("passed", []):
+        seen = dict(getattr(report, "user_properties", []))
+        if "vector_places" in seen:
+            where = f"{seen['vector_places']} places on {seen['vector_pages']} pages"
+            terminalreporter.write_line(f"Script vectors: 0 of {seen['vectors']} ran in {where}")

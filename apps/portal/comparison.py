@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from gpt_core.verdict_text import metric_name
+from gpt_core.verdict_text import SLICE_NAMES, SLICE_VALUES, metric_name
 
 # As a reader weighs them: what the model has learned, what it writes, what may go wrong.
 ORDER = (
@@ -87,6 +87,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """A part of the held-out examples, such as one label, with the figure that decides."""
+
+    kind: str
+    value: str
+    n: int
+    before: float | None
+    after: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
 class Piece:
     """A stretch of a text; `same` where the expected answer has it too."""
 
@@ -139,9 +151,40 @@ def samples_of(report: Mapping[str, Any]) -> list[Sample]:
     return [_sample(sample) for sample in report.get("samples", [])]
 
 
+def slices_of(report: Mapping[str, Any], *, metric: str) -> list[Slice]:
+    """Parts of the held-out examples by the metric that decides; what fell comes first.
+
+    Compared with what serves now, where something does, else with the base.
+    """
+    against = "champion" if "champion" in report.get("models", {}) else "base"
+    better = _direction(report, metric)
+    found = []
+    for kind, values in report.get("slices", {}).items():
+        for value, part in values.items():
+            models = part.get("models", {})
+            difference = part.get("differences", {}).get(f"candidate_minus_{against}", {})
+            found.append(
+                Slice(
+                    kind=str(SLICE_NAMES.get(kind, kind)),
+                    value=str(SLICE_VALUES.get((kind, value), value)),
+                    n=part.get("n", 0),
+                    before=models.get(against, {}).get(metric),
+                    after=models.get("candidate", {}).get(metric),
+                    interval=_interval(difference.get(metric), better),
+                )
+            )
+    order = {"bad": 0, "": 1, "good": 2}
+    return sorted(found, key=lambda one: order[one.interval.tone if one.interval else ""])
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a text, its Chinese signs, and what stands between them."""
+    return _PIECES.findall(text)
+
+
 def pieces(text: str, reference: str) -> list[Piece]:
     """The text cut into stretches that the reference has, in that order, and stretches it has not."""
-    ours, theirs = _PIECES.findall(text), _PIECES.findall(reference)
+    ours, theirs = words_in(text), words_in(reference)
     if not ours or max(len(ours), len(theirs)) > MOST_PIECES:
         return [Piece(text, False)] if text else []
     matcher = SequenceMatcher(None, theirs, ours, autojunk=False)

@@ -1,12 +1,53 @@
 """What people write into the portal's forms."""
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from common import strict_json
 from common.errors import ApplicationError
+from labeling.models import Dataset
 
 MOST_TURNS = 61
+
+
+class DatasetForm(forms.Form):
+    """What a dataset is called, and what it is for."""
+
+    name = forms.CharField(label=_("Name"), max_length=200)
+    description = forms.CharField(
+        label=_("What it is for"),
+        max_length=10_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    language = forms.CharField(
+        label=_("Language"), max_length=10, required=False, help_text=_("Such as en or zh.")
+    )
+
+
+class ImportForm(forms.Form):
+    """A file, and the dataset that it goes into: one that is here, or a new one."""
+
+    file = forms.FileField(label=_("File"), allow_empty_file=True)
+    dataset: Any = forms.ModelChoiceField(
+        label=_("Into the dataset"),
+        queryset=None,
+        required=False,
+        empty_label=_("a new dataset"),
+    )
+    name = forms.CharField(
+        label=_("Name of the new dataset"),
+        max_length=200,
+        required=False,
+        help_text=_("Left empty, it is called as the file is."),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Asked for now, in the scope of the request.
+        self.fields["dataset"].queryset = Dataset.objects.order_by("name", "pk")  # type: ignore[attr-defined]
 
 
 class OverrideForm(forms.Form):
@@ -23,8 +64,7 @@ class OverrideForm(forms.Form):
 class AskForm(forms.Form):
     """A question in the playground, with what was said before it."""
 
-    checkpoint = forms.UUIDField()
-    side = forms.ChoiceField(choices=[("base", "base"), ("tuned", "tuned")])
+    model = forms.CharField(max_length=64)
     temperature = forms.FloatField(min_value=0, max_value=2)
     max_tokens = forms.IntegerField(min_value=1, max_value=1024)
     messages = forms.CharField(max_length=100_000, strip=False)

@@ -11,9 +11,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.permissions import can_override, can_promote, can_train
-from apps.portal import comparison, words
-from gpt_core import dispatch
-from gpt_core.gate import Verdict
+from apps.portal import words
+from apps.portal.outcome import Outcome, objections_of
+from gpt_core import fair_queue
+from gpt_core.fair_queue import Forecast
 from gpt_core.models import (
     Checkpoint,
     Deployment,
@@ -22,7 +23,6 @@ from gpt_core.models import (
     JobEvent,
     State,
 )
-from gpt_core.verdict_text import sentence, summary
 from tenancy.models import Membership
 from tenancy.scope import system_scope
 
@@ -39,14 +39,6 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class ReasonLine:
-    """One reason of the gate's verdict: which way it counts, and its sentence."""
-
-    effect: str
-    sentence: str
-
-
-@dataclass(frozen=True)
 class Parameter:
     """One setting of the training: what it is, and who or what chose it."""
 
@@ -55,7 +47,7 @@ class Parameter:
     reason: str
 
 
-class JobPage:
+class JobPage(Outcome):
     """One job as its page sees it. Reads through the tenant's scope that it is made in."""
 
     def __init__(self, job: FineTuningJob, membership: Membership) -> None:
@@ -69,7 +61,7 @@ class JobPage:
         return Checkpoint.objects.filter(job=self.job).first()
 
     @cached_property
-    def evaluation(self) -> Evaluation | None:
+    def evaluation(self) -> Evaluation | None:  # type: ignore[override]
         """The newest comparison, finished or not."""
         if self.checkpoint is None:
             return None
@@ -86,16 +78,16 @@ class JobPage:
         return list(JobEvent.objects.filter(job=self.job).order_by("-id")[:MOST_EVENTS])
 
     @cached_property
-    def queue_position(self) -> int | None:
-        if self.job.state != State.QUEUED:
-            return None
+    def forecast(self) -> Forecast:
+        """Its place in the queue of all tenants, and when it starts and ends."""
+        if self.job.state not in (State.QUEUED, State.RUNNING):
+            return fair_queue.NOTHING
         with system_scope("tell a job's place in the queue"):
-            return dispatch.position_in_queue(self.job)
+            return fair_queue.estimate_of(self.job)
 
-    @cached_property
-    def verdict(self) -> Verdict | None:
-        kept = self.evaluation.verdict if self.evaluation else None
-        return Verdict.from_dict(kept) if kept else None
+    @property
+    def queue_position(self) -> int | None:
+        return self.forecast.position
 
     # --- Where it stands -------------------------------------------------------------------------
 
@@ -137,6 +129,8 @@ class JobPage:
             self.job.cancel_requested,
             self.job.pause_requested,
             self.queue_position,
+            # To a quarter of a minute: a page that changes with each second is no page to read.
+            round((self.forecast.starts_in or 0) / 15),
             self.events[0].pk if self.events else 0,
             self.stage,
         ]
@@ -171,53 +165,6 @@ class JobPage:
 
         return [Phase(label, place(at)) for at, label in enumerate(labels)]
 
-    # --- What the comparison says ----------------------------------------------------------------
-
-    @cached_property
-    def rows(self) -> list[comparison.Row]:
-        report = self.evaluation.report if self.evaluation else None
-        metric = self.verdict.main_metric if self.verdict else "loss"
-        return comparison.rows_of(report, main_metric=metric) if report else []
-
-    @cached_property
-    def has_champion(self) -> bool:
-        return any(row.champion is not None for row in self.rows)
-
-    @cached_property
-    def samples(self) -> list[comparison.Sample]:
-        report = self.evaluation.report if self.evaluation else None
-        return comparison.samples_of(report) if report else []
-
-    @property
-    def report_size(self) -> int:
-        report = self.evaluation.report if self.evaluation else None
-        return int(report.get("n", 0)) if report else 0
-
-    @cached_property
-    def main_row(self) -> comparison.Row | None:
-        return next((row for row in self.rows if row.is_main), None)
-
-    @property
-    def main_change(self) -> float | None:
-        """By which share the metric that decides has changed against the base."""
-        row = self.main_row
-        if row is None or not row.base or row.candidate is None:
-            return None
-        return (row.candidate - row.base) / abs(row.base)
-
-    @property
-    def verdict_summary(self) -> str:
-        return summary(self.verdict) if self.verdict else ""
-
-    @cached_property
-    def reasons(self) -> list[ReasonLine]:
-        """Against first: what must be mended is read before what is well."""
-        if self.verdict is None:
-            return []
-        order = {"against": 0, "for": 1, "note": 2}
-        found = sorted(self.verdict.reasons, key=lambda one: order.get(one.effect, 3))
-        return [ReasonLine(one.effect, sentence(one)) for one in found]
-
     # --- What was asked --------------------------------------------------------------------------
 
     @cached_property
@@ -231,7 +178,7 @@ class JobPage:
         return [
             Parameter(
                 words.parameter_name(name),
-                _("chosen at the start") if value == "auto" else _value(value),
+                _("chosen at the start") if value == "auto" else words.parameter_value(value),
                 _why(name, asked, reasons),
             )
             for name, value in values.items()
@@ -273,9 +220,14 @@ class JobPage:
     def can_promote(self) -> bool:
         return can_promote(self.membership) and self.stage == "open"
 
+    @cached_property
+    def objections(self) -> list[str]:
+        return objections_of(self.checkpoint, self.stage)
+
     @property
     def can_override(self) -> bool:
-        return can_override(self.membership) and self.stage in ("refused", "uncompared")
+        closed = self.stage in ("refused", "uncompared") or bool(self.objections)
+        return can_override(self.membership) and closed
 
     @property
     def can_roll_back(self) -> bool:
@@ -291,14 +243,6 @@ def _flat(given: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list):
-        return ", ".join(str(one) for one in value)
-    return str(value)
 
 
 def _why(name: str, asked: Mapping[str, Any], reasons: Mapping[str, Any]) -> str:

@@ -15,6 +15,9 @@ _SPEAKERS = {
     "user": lambda: _("User"),
     "assistant": lambda: _("Assistant"),
     "agent": lambda: _("Agent"),
+    "prompt": lambda: _("Prompt"),
+    "completion": lambda: _("Completion"),
+    "text": lambda: _("Text"),
 }
 
 
@@ -49,11 +52,16 @@ def _turns(payload: Mapping[str, Any]) -> list[Turn]:
     return [Turn(_("Text"), str(payload.get("text", "")), False)]
 
 
+def speaker_of(role: str) -> str:
+    """Who speaks, in the reader's language."""
+    speaker = _SPEAKERS.get(role)
+    return speaker() if speaker else role
+
+
 def _turn(message: Mapping[str, Any]) -> Turn:
     role = str(message.get("role", ""))
-    speaker = _SPEAKERS.get(role)
     return Turn(
-        speaker() if speaker else role,
+        speaker_of(role),
         str(message.get("content", "")),
         role == "assistant" and message.get("weight", 1) != 0,
     )

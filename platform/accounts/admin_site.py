@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest, HttpResponse
 from unfold.sites import UnfoldAdminSite
@@ -27,6 +28,7 @@ class PlatformAdminSite(UnfoldAdminSite):
             from tenancy.scope import system_scope
 
             actor = Actor("person", str(request.user.pk))
+            structlog.contextvars.bind_contextvars(actor=f"{actor.kind}:{actor.id}")
             with system_scope(f"admin {request.method} {request.path}"), acting(actor):
                 response = view(request, *args, **values)
                 if hasattr(response, "render") and callable(response.render):

@@ -93,3 +93,32 @@ class ApiKey(TenantModel):
         return self.revoked_at is None and (
             self.expires_at is None or self.expires_at > timezone.now()
         )
+
+
+class OnceOnly(TenantModel):
+    """A request with an Idempotency-Key: claimed while it is worked on, then with its answer.
+
+    Of the key only a digest is kept, and the answer is sealed with the key (accounts.idempotency).
+    """
+
+    subject_path = None
+
+    actor = models.CharField(max_length=80)
+    key_digest = models.CharField(max_length=64)
+    request_digest = models.CharField(max_length=64)
+    token = models.PositiveIntegerField(default=1)
+    lease_until = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(null=True)
+    sealed = models.TextField(blank=True)
+
+    class Meta(TenantModel.Meta):
+        verbose_name = _("idempotent request")
+        verbose_name_plural = _("idempotent requests")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "actor", "key_digest"], name="accounts_onceonly_key_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.status or '…'}"

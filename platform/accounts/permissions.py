@@ -10,6 +10,7 @@ from tenancy.models import Membership, Role
 VIEW = "view"  # read the tenant's data
 ANNOTATE = "annotate"  # import, edit and label examples
 GENERATE = "generate"  # ask the tenant's models
+ANSWER = "answer"  # speak to visitors, at the agents' desk or by a key
 TRAIN = "train"  # freeze versions, start and cancel jobs, evaluate
 PROMOTE = "promote"  # put a checkpoint into service, roll back
 MANAGE = "manage"  # members, invitations, API keys
@@ -17,12 +18,12 @@ OVERRIDE = "override"  # promote against the gate's verdict; never a key's
 
 CAPABILITIES_OF_ROLE: dict[str, frozenset[str]] = {
     Role.VIEWER: frozenset({VIEW}),
-    Role.AGENT: frozenset({VIEW, GENERATE}),
+    Role.AGENT: frozenset({VIEW, GENERATE, ANSWER}),
     Role.ANNOTATOR: frozenset({VIEW, GENERATE, ANNOTATE}),
-    Role.ADMIN: frozenset({VIEW, GENERATE, ANNOTATE, TRAIN, PROMOTE, MANAGE}),
-    Role.OWNER: frozenset({VIEW, GENERATE, ANNOTATE, TRAIN, PROMOTE, MANAGE, OVERRIDE}),
+    Role.ADMIN: frozenset({VIEW, GENERATE, ANSWER, ANNOTATE, TRAIN, PROMOTE, MANAGE}),
+    Role.OWNER: frozenset({VIEW, GENERATE, ANSWER, ANNOTATE, TRAIN, PROMOTE, MANAGE, OVERRIDE}),
 }
-SCOPES_OF_KEYS = (VIEW, GENERATE, ANNOTATE, TRAIN, PROMOTE, MANAGE)
+SCOPES_OF_KEYS = (VIEW, GENERATE, ANSWER, ANNOTATE, TRAIN, PROMOTE, MANAGE)
 
 
 class Holder(Protocol):
@@ -49,6 +50,10 @@ def can_view(holder: Holder | Membership | str | None) -> bool:
 
 def can_generate(holder: Holder | Membership | str | None) -> bool:
     return GENERATE in capabilities_of(holder)
+
+
+def can_answer(holder: Holder | Membership | str | None) -> bool:
+    return ANSWER in capabilities_of(holder)
 
 
 def can_annotate(holder: Holder | Membership | str | None) -> bool:

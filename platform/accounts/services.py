@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import Credential
 from accounts.authentication import hash_of
 from accounts.models import ApiKey, User
-from accounts.permissions import SCOPES_OF_KEYS, capabilities_of
+from accounts.permissions import ANSWER, SCOPES_OF_KEYS, capabilities_of
 from common.errors import ApplicationError, ConflictError
-from tenancy import audit
+from tenancy import audit, quotas
 from tenancy.models import Invitation, Membership, Role, Tenant
 from tenancy.scope import system_scope, tenant_scope
 
@@ -36,6 +36,20 @@ def open_tenant(*, name: str, slug: str, owner: User | None = None, language: st
     with tenant_scope(tenant):
         if owner is not None:
             Membership.objects.create(user=owner, role=Role.OWNER)
+    return tenant
+
+
+@transaction.atomic
+def change_tenant(*, tenant: Tenant, name: str, language: str, rise_colour: str) -> Tenant:
+    """What the tenant is called and how it speaks; its address is a part of names and stays."""
+    before = {field: getattr(tenant, field) for field in ("language", "rise_colour")}
+    renamed = tenant.name != name
+    tenant.name, tenant.language, tenant.rise_colour = name, language, rise_colour
+    tenant.full_clean()
+    tenant.save(update_fields=["name", "language", "rise_colour"])
+    changed = [field for field, value in before.items() if getattr(tenant, field) != value]
+    if renamed or changed:
+        audit.record("tenant.changed", tenant, fields=["name"] * renamed + changed)
     return tenant
 
 
@@ -88,6 +102,17 @@ def revoke_api_key(*, key: ApiKey) -> None:
         audit.record("key.revoked", key)
 
 
+@transaction.atomic
+def limit_api_key(*, key: ApiKey, **limits: int | None) -> quotas.Limits:
+    """Limits of this key beside the tenant's; None leaves the tenant's alone. Saying the same again
+    changes nothing."""
+    before = quotas.limits_of(key.pk)[1]
+    now = quotas.set_key_limits(key.pk, **limits)
+    if now != before:
+        audit.record("key.limited", key, **limits)
+    return now
+
+
 # --- Invitations -----------------------------------------------------------------------------
 
 
@@ -110,10 +135,49 @@ def invite(*, email: str, role: str, by: Credential | None) -> tuple[Invitation,
     return invitation, token
 
 
+@transaction.atomic
+def renew_invitation(*, invitation: Invitation, by: Credential | None) -> str:
+    """A new token, and the whole time again. The one before opens nothing any more."""
+    _refuse_beyond(by, invitation.role)
+    if Membership.objects.filter(user__email=invitation.email).exists():
+        raise ConflictError("already_member", _("This person is a member already."), field="email")
+    token = secrets.token_urlsafe(32)
+    until = timezone.now() + INVITATION_LASTS
+    renewed = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(
+        token_hash=hash_of(token), expires_at=until
+    )
+    if not renewed:
+        raise ConflictError("invitation_over", _("This invitation was used or withdrawn."))
+    invitation.refresh_from_db()
+    audit.record("invitation.renewed", invitation)
+    return token
+
+
+def open_invitation(token_hash: str) -> Invitation | None:
+    """The invitation behind this hash, its tenant and inviter loaded; None if it opens nothing."""
+    with system_scope("find the tenant of an invitation"):
+        return (
+            Invitation.objects.select_related("tenant", "invited_by")
+            .filter(
+                token_hash=token_hash,
+                accepted_at=None,
+                revoked_at=None,
+                expires_at__gt=timezone.now(),
+                tenant__state=Tenant.State.ACTIVE,
+            )
+            .first()
+        )
+
+
 def accept_invitation(*, token: str, user: User) -> Membership:
     """Take the offered place. A token that is unknown, used, withdrawn, late or another person's
     is refused with one and the same error.
     """
+    return accept_invitation_by_hash(token_hash=hash_of(token), user=user)
+
+
+def accept_invitation_by_hash(*, token_hash: str, user: User) -> Membership:
+    """The same for whoever showed the token before they signed in: a session keeps only its hash."""
     refused = ApplicationError(
         "invitation_not_valid",
         _(
@@ -121,9 +185,8 @@ def accept_invitation(*, token: str, user: User) -> Membership:
         ),
         status_hint=404,
     )
-    with system_scope("find the tenant of an invitation"):
-        invitation = Invitation.objects.filter(token_hash=hash_of(token), email=user.email).first()
-    if invitation is None:
+    invitation = open_invitation(token_hash)
+    if invitation is None or invitation.email != user.email:
         raise refused
     with tenant_scope(invitation.tenant_id), transaction.atomic():
         # One UPDATE decides, so that of two clicks at once one takes the place.
@@ -169,12 +232,21 @@ def change_role(*, membership: Membership, role: str, by: Credential | None) -> 
 def remove_member(*, membership: Membership, by: Credential | None) -> None:
     _refuse_beyond(by, membership.role)
     _refuse_losing_the_last_owner(membership)
-    audit.record("member.removed", membership, role=membership.role)
+    audit.record("member.removed", membership, role=membership.role, user=str(membership.user_id))
+    membership.delete()
+
+
+@transaction.atomic
+def leave_tenant(*, membership: Membership) -> None:
+    """Anybody may go but the last owner; whoever stays can invite them again."""
+    _refuse_losing_the_last_owner(membership)
+    audit.record("member.left", membership, role=membership.role, user=str(membership.user_id))
     membership.delete()
 
 
 def _refuse_beyond(by: Credential | None, role: str) -> None:
-    if by is not None and not capabilities_of(role) <= by.capabilities:
+    # No key speaks to visitors itself; one that manages names who does all the same.
+    if by is not None and not capabilities_of(role) - {ANSWER} <= by.capabilities:
         raise ApplicationError(
             "not_yours_to_give",
             _("Only somebody with this role, or a higher one, can give it or take it."),

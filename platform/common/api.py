@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils.dateparse import parse_datetime
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext as _
-from rest_framework import exceptions, pagination, parsers
+from rest_framework import exceptions, pagination, parsers, serializers
 from rest_framework.response import Response
 
 from common.errors import ApplicationError
@@ -107,12 +107,23 @@ def _faults(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
         yield {"field": path, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}
 
 
+def openai_document(
+    status: int, code: str, message: str, param: str | None = None
+) -> dict[str, Any]:
+    """An error as OpenAI's clients read it, for the doors below /v1/."""
+    kind = "rate_limit_error" if status == 429 else "invalid_request_error"
+    kind = "server_error" if status >= 500 else kind
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
 # --- The doors outside DRF: unknown addresses, refusals, and accidents ---------------------------
 
 
 def _page_or_problem(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
     if request.path_info.startswith("/api/"):
         return JsonResponse(_document(status, code, detail), status=status, content_type=PROBLEM)
+    if request.path_info.startswith("/v1/"):
+        return JsonResponse(openai_document(status, code, detail), status=status)
     return render(request, f"{status}.html", {"detail": detail}, status=status)
 
 
@@ -133,6 +144,50 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 # --- Input -------------------------------------------------------------------------------------
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Input: what is not known is refused by name, instead of being lost in silence."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            unknown = sorted(set(data) - set(self.fields))
+            if unknown:
+                raise exceptions.ValidationError(
+                    {name: [_("There is no such field.")] for name in unknown[:20]}
+                )
+        return super().to_internal_value(data)
+
+
+class WholeNumberField(serializers.IntegerField):
+    """Digits as programs write them: "９", "1_0" and " 1" are no parameters."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not re.fullmatch(r"-?[0-9]{1,19}", data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class EmptySerializer(StrictSerializer):
+    """A request that says all in its address."""
+
+
+class NoQuery(StrictSerializer):
+    """The parameters of an address that takes none."""
+
+
+class ListQuery(StrictSerializer):
+    """The parameters of a list. A subclass adds what the list is filtered by."""
+
+    cursor = serializers.CharField(
+        required=False, max_length=1000, help_text="Taken from `next` or `previous` of a page."
+    )
+    limit = WholeNumberField(
+        required=False,
+        min_value=1,
+        max_value=200,
+        help_text="Rows of a page; 50 where none is given.",
+    )
 
 
 class StrictJSONParser(parsers.BaseParser):
@@ -181,13 +236,16 @@ class Pages(pagination.CursorPagination):
     ordering: Any = ("-created_at", "-id")
 
     def decode_cursor(self, request: Any) -> Any:
-        cursor = super().decode_cursor(request)
+        try:
+            cursor = super().decode_cursor(request)
+        except exceptions.NotFound:
+            raise _no_cursor() from None
         if (
             cursor is not None
             and cursor.position is not None
             and not _is_time(str(cursor.position))
         ):
-            raise exceptions.NotFound()
+            raise _no_cursor()
         return cursor
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -196,7 +254,7 @@ class Pages(pagination.CursorPagination):
         )
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        link = {"type": "string", "format": "uri", "nullable": True}
+        link = {"type": ["string", "null"], "format": "uri"}
         return {
             "type": "object",
             "required": ["items", "next", "previous"],
@@ -206,6 +264,10 @@ class Pages(pagination.CursorPagination):
                 "previous": link,
             },
         }
+
+
+def _no_cursor() -> exceptions.ValidationError:
+    return exceptions.ValidationError({"cursor": [_("This is no cursor of a page.")]})
 
 
 def _is_time(text: str) -> bool:

@@ -2,8 +2,13 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_asgi_application()
+django.setup(set_prefix=False)
+
+from config.body_length import MeasuringHandler  # noqa: E402  once Django is awake
+from config.body_limit import BodyLimit  # noqa: E402
+
+application = BodyLimit(MeasuringHandler())

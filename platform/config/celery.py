@@ -4,6 +4,8 @@ import os
 
 from celery import Celery
 
+from config import task_log  # noqa: F401  (listens to Celery's signals)
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # A task that names neither tenant nor system refuses to run (tenancy.tasks).

@@ -1,4 +1,7 @@
-"""Admission to the queue: is what a job is to learn from still what was frozen?"""
+"""Admission to the queue: is what a job is to learn from still what was frozen?
+
+A job that names files has no version yet, and more to go through (gpt_core.file_admission).
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ from .models import FineTuningJob, State, Whose
 
 
 def admit_waiting() -> int:
-    """Check every job in `validating_files`, and queue or fail it. Needs a system scope."""
+    """Check every job that names a version, and queue or fail it. Needs a system scope."""
     admitted = 0
-    for job in FineTuningJob.objects.filter(state=State.VALIDATING_FILES).order_by("queued_at")[
-        :100
-    ]:
+    waiting = FineTuningJob.objects.filter(
+        state=State.VALIDATING_FILES, dataset_version__isnull=False
+    )
+    for job in waiting.order_by("queued_at")[:100]:
         admitted += admit(job)
     return admitted
 
@@ -38,6 +42,7 @@ def admit(job: FineTuningJob) -> bool:
 def fault_of(job: FineTuningJob) -> Failure | None:
     """What is wrong with the frozen rows, or None."""
     version = job.dataset_version
+    assert version is not None
     found = dict(
         version.rows.order_by()
         .values_list("split")

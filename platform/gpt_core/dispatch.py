@@ -1,4 +1,4 @@
-"""The queue: who goes next, who holds what, and what happens when a holder is lost.
+"""The queue's hands: who takes the next job, who holds what, and what happens when a holder is lost.
 
 The database is the truth and the broker a doorbell: `ring` only says "look", and may be lost, repeated or
 late without harm. Everything here may run in several workers at once.
@@ -7,28 +7,34 @@ late without harm. Everything here may run in several workers at once.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Min, Q, Sum
-from django.db.models.functions import Greatest, Now
+from django.db.models import F
+from django.db.models.functions import Greatest
 from kombu.exceptions import OperationalError as BrokerError
 
-from . import job_folder, workers
-from .models import Evaluation, FineTuningJob, JobEvent, State, Supervised, Whose, seconds_from_now
+from . import announcements, fair_queue, job_folder, workers
+from .fair_queue import KINDS
+from .models import (
+    Evaluation,
+    Export,
+    FineTuningJob,
+    JobEvent,
+    State,
+    Supervised,
+    Whose,
+    seconds_from_now,
+)
 
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
-FAIR_WINDOW = timedelta(hours=24)
-# An evaluation goes before its tenant's next training: it is short, and a result waits for it.
-KINDS: tuple[type[Supervised], ...] = (Evaluation, FineTuningJob)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Failure:
     detail: str = ""
     line: int | None = None
     pointer: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     def as_columns(self) -> dict[str, Any]:
         return {
@@ -48,54 +55,17 @@ class Failure:
             "failure_detail": self.detail[:4000],
             "failure_line": self.line,
             "failure_pointer": self.pointer[:500],
+            "failure_data": dict(self.data),
         }
 
 
 def claim_next(worker: str) -> Supervised | None:
     """Take the next job for this worker, or None where nobody waits. Needs a system scope."""
-    for tenant_id in tenants_in_order():
-        for kind in KINDS:
-            for pk in _first_waiting(kind, tenant_id):
-                if claimed := _claim(kind, pk, worker):
-                    return claimed
+    # More than one is tried, for another worker may be taking the first at this moment.
+    for place in fair_queue.line():
+        if claimed := _claim(place.kind, place.pk, worker):
+            return claimed
     return None
-
-
-def tenants_in_order() -> list[UUID]:
-    """The fair order, in this one place: who has least running, then who had least work lately,
-    then who waits longest."""
-    running: dict[UUID, int] = defaultdict(int)
-    worked: dict[UUID, float] = defaultdict(float)
-    waiting: dict[UUID, Any] = {}
-    for kind in KINDS:
-        used = kind.objects.filter(
-            Q(state=State.RUNNING) | Q(heartbeat_at__gte=Now() - FAIR_WINDOW)
-        ).order_by()
-        for row in used.values("tenant_id").annotate(
-            running=Count("pk", filter=Q(state=State.RUNNING)), worked=Sum("worked_seconds")
-        ):
-            running[row["tenant_id"]] += row["running"]
-            worked[row["tenant_id"]] += row["worked"] or 0.0
-        queue = kind.objects.claimable().order_by().values("tenant_id")
-        for row in queue.annotate(since=Min("queued_at")):
-            tenant_id = row["tenant_id"]
-            waiting[tenant_id] = min(row["since"], waiting.get(tenant_id, row["since"]))
-    return sorted(waiting, key=lambda one: (running[one], worked[one], waiting[one], str(one)))
-
-
-def position_in_queue(job: FineTuningJob) -> int | None:
-    """How many trainings stand before this one, plus one; None where it does not wait.
-
-    Needs a system scope, and tells a number alone.
-    """
-    if job.state != State.QUEUED:
-        return None
-    same = FineTuningJob.objects.filter(tenant_id=job.tenant_id, state=State.QUEUED)
-    own = same.filter(queued_at__lte=job.queued_at).exclude(pk=job.pk).count()
-    others = FineTuningJob.objects.claimable().exclude(tenant_id=job.tenant_id)
-    order = tenants_in_order()
-    before = order[: order.index(job.tenant_id)] if job.tenant_id in order else order
-    return own + others.filter(tenant_id__in=before).count() + 1
 
 
 def give_back(row: Supervised, failure: Failure) -> bool:
@@ -167,9 +137,8 @@ def take_back_from_the_dead() -> int:
 
 
 def work_waits() -> bool:
-    return any(kind.objects.claimable().exists() for kind in KINDS) or (
-        FineTuningJob.objects.filter(state=State.VALIDATING_FILES).exists()
-    )
+    unchecked = FineTuningJob.objects.filter(state=State.VALIDATING_FILES)
+    return any(kind.objects.claimable().exists() for kind in KINDS) or unchecked.exists()
 
 
 def ring() -> None:
@@ -182,15 +151,24 @@ def ring_for_admission() -> None:
     transaction.on_commit(lambda: _ring("admit_waiting", "default"))
 
 
+def ring_for_files() -> None:
+    """Say "look" to whoever reads the files of new jobs."""
+    transaction.on_commit(lambda: _ring("admit_files", "long"))
+
+
 def record(row: Supervised, event: str, /, *, level: str = "info", **data: Any) -> JobEvent | None:
-    """Add to the story of the job that the row belongs to."""
+    """Add to the story of the job that the row belongs to, and announce what of it is told outside."""
+    announcements.announce(row, event, data)
     job_id = row.pk if isinstance(row, FineTuningJob) else _job_of(row)
     if job_id is None:
         return None
+    if isinstance(row, Export):
+        # Told in the story of the job that made the checkpoint, where its own events have these codes.
+        event, data = f"export_{event}", data | {"export": str(row.pk), "kind": row.kind}
     return JobEvent.objects.create(
         tenant_id=row.tenant_id,
         job_id=job_id,
-        evaluation_id=None if isinstance(row, FineTuningJob) else row.pk,
+        evaluation_id=row.pk if isinstance(row, Evaluation) else None,
         code=event,
         level=level,
         data=data,
@@ -198,7 +176,7 @@ def record(row: Supervised, event: str, /, *, level: str = "info", **data: Any) 
 
 
 def _job_of(row: Supervised) -> UUID | None:
-    return row.checkpoint.job_id if isinstance(row, Evaluation) else None
+    return row.checkpoint.job_id if isinstance(row, Evaluation | Export) else None
 
 
 def _ring(task: str = "supervise_next", queue: str = "training") -> None:
@@ -207,12 +185,6 @@ def _ring(task: str = "supervise_next", queue: str = "training") -> None:
     except (BrokerError, OSError) as error:
         # Beat looks every few seconds whether work waits, and rings then.
         logger.warning("the broker does not answer, the doorbell rings later: %s", error)
-
-
-def _first_waiting(kind: type[Supervised], tenant_id: UUID) -> list[UUID]:
-    # More than one, for another worker may be taking the first at this moment.
-    waiting = kind.objects.claimable().filter(tenant_id=tenant_id)
-    return list(waiting.order_by("queued_at", "pk").values_list("pk", flat=True)[:10])
 
 
 def _claim(kind: type[Supervised], pk: UUID, worker: str) -> Supervised | None:

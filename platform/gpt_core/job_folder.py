@@ -18,7 +18,7 @@ from django.conf import settings
 from labeling.models import DatasetVersion
 from labeling.services import write_rows
 
-from .models import Evaluation, FineTuningJob, Supervised
+from .models import Evaluation, Export, FineTuningJob, Supervised
 
 SPLITS = ("train", "validation", "test")
 TAIL_BYTES = 8_000
@@ -36,12 +36,24 @@ def store_folder() -> Path:
     return Path(settings.PARLEY_HOME) / "checkpoints"
 
 
+def exports_folder() -> Path:
+    """Where exports lie until their time is over: a folder for each tenant, and one in it for each."""
+    return Path(settings.PARLEY_HOME) / "exports"
+
+
+def export_folder(export: Export) -> Path:
+    """Where the file of this export lies once it is proven."""
+    if not isinstance(export.pk, uuid.UUID):
+        raise TypeError("an export's folder is named by its own UUID")
+    return exports_folder() / str(export.tenant_id) / str(export.pk)
+
+
 def write_training(job: FineTuningJob) -> Path:
     """The rows, once, and the order to train them under the job's present fencing token."""
     folder = folder_of(job)
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
-        _write_split(job.dataset_version, split, folder)
+        _write_split(job.dataset_version, split, folder)  # type: ignore[arg-type]
     write_json(
         folder / "spec.json",
         {
@@ -80,6 +92,26 @@ def write_evaluation(evaluation: Evaluation) -> Path:
             "seed": 0,
             "samples": 20,
             "fencing_token": evaluation.fencing_token,
+        },
+    )
+    return folder
+
+
+def write_export(export: Export) -> Path:
+    """The order to make the file under the export's present fencing token."""
+    folder = folder_of(export)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = export.checkpoint
+    write_json(
+        folder / "export.json",
+        {
+            "format": 1,
+            "kind": export.kind,
+            "precision": export.precision,
+            "base": str(Path(checkpoint.base_model.folder).resolve()),
+            "checkpoint": str(Path(checkpoint.folder).resolve()),
+            "target": str(export_folder(export).resolve()),
+            "fencing_token": export.fencing_token,
         },
     )
     return folder

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
 from labeling.models import (
     Annotation,
@@ -13,11 +12,13 @@ from labeling.models import (
     Example,
     ImportRun,
     Label,
+    StoredFile,
     VersionRow,
 )
+from tenancy.operating import OperatorAdmin
 
 
-class Seen(ModelAdmin):
+class Seen(OperatorAdmin):
     """Made by services, never by hand: staff may look."""
 
     list_select_related: Any = ["tenant"]
@@ -31,7 +32,7 @@ class Seen(ModelAdmin):
 
 
 @admin.register(Dataset)
-class DatasetAdmin(ModelAdmin):
+class DatasetAdmin(OperatorAdmin):
     list_display = ["name", "tenant", "slug", "language", "created_at"]
     list_select_related = ["tenant"]
     search_fields = ["name", "slug", "tenant__slug"]
@@ -48,6 +49,16 @@ class ImportRunAdmin(Seen):
     list_filter = ["state", "form"]
     list_select_related = ["tenant", "dataset"]
     search_fields = ["filename", "tenant__slug"]
+
+
+@admin.register(StoredFile)
+class StoredFileAdmin(Seen):
+    list_display = ["filename", "tenant", "purpose", "size", "state", "expires_at", "created_at"]
+    list_filter = ["purpose", "state"]
+    search_fields = ["filename", "tenant__slug"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 @admin.register(Label)

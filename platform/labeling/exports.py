@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from labeling.formulas import guarded
@@ -58,15 +58,20 @@ def row_lines(rows: Iterable[Payload]) -> Iterator[bytes]:
 
 def csv_lines(rows: Iterable[Payload]) -> Iterator[bytes]:
     """A table: its header first, then a record for each row."""
+    records = ([cells.get(column, "") for column in COLUMNS] for cells in map(_cells, rows))
+    return table_lines(COLUMNS, records)
+
+
+def table_lines(columns: Sequence[str], records: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    """CSV as spreadsheets open it: marked as UTF-8, and no cell is a formula."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     yield (BYTE_ORDER_MARK + buffer.getvalue()).encode()
-    for row in rows:
+    for record in records:
         buffer.seek(0)
         buffer.truncate()
-        cells = _cells(row)
-        writer.writerow([guarded(cells.get(column, "")) for column in COLUMNS])
+        writer.writerow([guarded(cell) for cell in record])
         yield buffer.getvalue().encode()
 
 

@@ -205,6 +205,27 @@ SENTENCES: Mapping[str, tuple[Sentence, Sentence]] = {
         _("The id was already used on line %(first)s, for a row with other content."),
         _("Give each row an id of its own."),
     ),
+    # conversations of the past
+    "conversation_id_missing": (
+        _("The conversation has no id, so it could not be told from others."),
+        _("Export it with its id, or give each conversation one."),
+    ),
+    "messages_missing": (
+        _("Nobody says anything in this conversation."),
+        _("Export the tickets with their comments or messages."),
+    ),
+    "speaker_unknown": (
+        _("It cannot be told who says this: “%(found)s”."),
+        _("Say which column tells customers from agents, or name the sides: visitor, agent, bot."),
+    ),
+    "moment_unknown": (
+        _("This is no time that can be read: “%(found)s”."),
+        _("Write it as 2025-03-01 14:05:00, or leave the column out."),
+    ),
+    "columns_no_messages": (
+        _("The header names no column for what was said: %(found)s."),
+        _("Say which columns hold the conversation, the time, who speaks and the text."),
+    ),
     "passages_invalid": (
         _("Passages must be texts, or objects with text, title and source."),
         _('Write [{"text": "…", "title": "…"}].'),

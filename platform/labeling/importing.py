@@ -15,12 +15,13 @@ from django.utils.translation import gettext_lazy as _
 
 from common.errors import ApplicationError
 from labeling.faults import Fault, FaultLog, excerpt
+from labeling.findings import Findings
 from labeling.models import Dataset, Example, ImportRun, Label
 from labeling.readers import FileReading, open_reading
 from labeling.readers.columns import NAMES, understood_mapping
 from labeling.readers.files import MAX_FILE_BYTES
 from labeling.readers.shapes import canonical
-from labeling.rows import Row
+from labeling.rows import Row, teaches
 from labeling.seen import SeenRows
 from tenancy.audit import record
 
@@ -35,6 +36,7 @@ NO_ROW = {
 }  # fmt: skip
 
 Progress = Callable[[float], None]
+Keep = Callable[[dict[str, Any]], None]
 NumberedRow = tuple[int, Row]
 
 
@@ -83,6 +85,9 @@ def import_examples(
     dry_run: bool = False,
     state: str = Example.State.ACCEPTED,
     progress: Progress | None = None,
+    run: ImportRun | None = None,
+    keep: Keep | None = None,
+    findings: Findings | None = None,
 ) -> ImportReport:
     """Read a file into a dataset and say what became of each row.
 
@@ -91,14 +96,18 @@ def import_examples(
     it, so its rows are accepted unless `state` says otherwise. Each batch is one transaction, with
     the counts of the run; `dry_run` writes nothing at all. `progress` is told the share read.
     Faults in the file are in the report; ApplicationError is for a mapping that means nothing.
+    In the background the `run` is there already, `keep` writes its columns while the worker holds
+    it, and a run that is taken up again counts what its first attempt wrote. `findings` look at
+    each row besides.
     """
     started = time.monotonic()
     with _seekable(stream) as source:
-        reading = open_reading(source, filename, _understood(mapping))
+        reading = open_reading(source, filename, understood(mapping))
         report = ImportReport(
             excerpt(filename, 255), dry_run, reading.form, reading.encoding, reading.size
         )
-        _Import(dataset, reading, report, state, progress).run()
+        report.run = run
+        _Import(dataset, reading, report, state, progress, keep, findings).run()
     report.seconds = time.monotonic() - started
     return report
 
@@ -113,21 +122,31 @@ class _Import:
         report: ImportReport,
         state: str,
         progress: Progress | None,
+        keep: Keep | None,
+        findings: Findings | None,
     ) -> None:
         self.dataset = dataset
         self.reading = reading
         self.report = report
         self.state = state
         self.progress = progress or (lambda share: None)
+        # Whoever gave the run answers for its end as well.
+        self.is_held = keep is not None
+        self.keep = keep or self._save
+        self.findings = findings
         self.log = FaultLog()
         self.ignored: Counter[str] = Counter()
         self.labels: set[str] = set()
 
     def run(self) -> None:
         report = self.report
-        if not report.dry_run:
+        if not report.dry_run and report.run is None:
             report.run = ImportRun.objects.create(
-                dataset=self.dataset, filename=report.filename, size=report.size
+                dataset=self.dataset,
+                filename=report.filename,
+                size=report.size,
+                state=ImportRun.State.RUNNING,
+                started_at=timezone.now(),
             )
         try:
             with SeenRows() as seen:
@@ -139,10 +158,8 @@ class _Import:
                 self.log.add(Fault("file_empty"))
             self._finish()
         except BaseException as error:
-            if report.run is not None:
-                report.run.state = ImportRun.State.FAILED
-                report.run.failure = type(error).__name__
-                self._keep_run()
+            if report.run is not None and not self.is_held:
+                self._keep_run(state=ImportRun.State.FAILED, failure=type(error).__name__)
             raise
 
     def _rows(self) -> Iterator[NumberedRow]:
@@ -175,7 +192,9 @@ class _Import:
 
     def _take(self, batch: list[NumberedRow], seen: SeenRows) -> None:
         first = seen.first_of_each(batch)
-        self.report.duplicates += first.duplicates
+        self.report.duplicates += len(first.duplicates)
+        if self.findings is not None:
+            self.findings.note(first)
         for line, earlier in first.contradicted:
             self._refuse_repeated(line, earlier)
         with transaction.atomic():
@@ -211,7 +230,7 @@ class _Import:
             elif example is None:
                 new.append(self._filled(Example(dataset=self.dataset, state=self.state), line, row))
             elif example.source_digest == row.source_digest:
-                self.report.unchanged += 1
+                self._count_again(example)
             elif example.edited_at is not None:
                 self.report.kept += 1
             else:
@@ -221,11 +240,23 @@ class _Import:
         if not self.report.dry_run:
             self._write(new, changed)
 
+    def _count_again(self, example: Example) -> None:
+        """A row that is there already: from before, or from an attempt of this run that was lost."""
+        run = self.report.run
+        if run is None or run.is_check or example.import_run_id != run.pk:
+            self.report.unchanged += 1
+        elif example.created_at >= run.created_at:
+            self.report.created += 1
+        else:
+            self.report.updated += 1
+
     def _filled(self, example: Example, line: int, row: Row) -> Example:
         run = self.report.run
         example.kind = row.kind
         example.content = dict(row.content)
         example.labels = list(row.labels)
+        if not teaches(row.kind, row.labels):
+            example.state = Example.State.DRAFT
         example.external_id = row.external_id
         example.group = row.group
         example.passages = [dict(passage) for passage in row.passages]
@@ -236,6 +267,7 @@ class _Import:
         example.line = line
         example.content_digest = row.digest
         example.source_digest = row.source_digest
+        example.note_what_follows()
         return example
 
     def _write(self, new: list[Example], changed: list[Example]) -> None:
@@ -259,31 +291,46 @@ class _Import:
         report.fault_count = self.log.total
         report.by_code = dict(self.log.by_code.most_common())
         if report.run is not None:
-            report.run.state = ImportRun.State.DONE
+            found = {} if self.findings is None else {"findings": self.findings.as_dict()}
             with transaction.atomic():
-                self._keep_run()
-                record("dataset.imported", self.dataset, run=str(report.run.pk), **report.counts)
+                self._keep_run(state=ImportRun.State.DONE, share=1.0, **found)
+                if not report.dry_run:
+                    record(
+                        "dataset.imported", self.dataset, run=str(report.run.pk), **report.counts
+                    )
         self.progress(1.0)
 
-    def _keep_run(self) -> None:
+    def _keep_run(self, **changes: Any) -> None:
+        ended = changes.get("state") is not None
+        columns: dict[str, Any] = {
+            "form": self.report.form,
+            "encoding": self.report.encoding,
+            "counts": self.report.counts,
+            "fault_count": self.log.total,
+            "faults": [fault.as_record() for fault in self.log.kept],
+            "ignored": dict(self.ignored),
+            "finished_at": timezone.now() if ended else None,
+            "done": self.report.rows,
+            "share": self.reading.share,
+        }
+        self.keep(columns | changes)
+
+    def _save(self, columns: dict[str, Any]) -> None:
+        """Keep the columns of a run that nobody else can hold."""
         run = self.report.run
         assert run is not None
-        run.form, run.encoding = self.report.form, self.report.encoding
-        run.counts = self.report.counts
-        run.fault_count = self.log.total
-        run.faults = [fault.as_record() for fault in self.log.kept]
-        run.ignored = dict(self.ignored)
-        run.finished_at = None if run.state == ImportRun.State.RUNNING else timezone.now()
+        for name, value in columns.items():
+            setattr(run, name, value)
         run.save()
 
 
 WRITTEN = [
-    "kind", "content", "labels", "group", "passages", "subject", "source_kind", "source_ref",
-    "import_run", "line", "content_digest", "source_digest",
+    "kind", "content", "labels", "state", "group", "passages", "subject", "source_kind", "source_ref",
+    "import_run", "line", "content_digest", "source_digest", *Example.FOLLOWING,
 ]  # fmt: skip
 
 
-def _understood(mapping: Mapping[str, str] | None) -> dict[str, str] | None:
+def understood(mapping: Mapping[str, str] | None) -> dict[str, str] | None:
     try:
         return understood_mapping(mapping)
     except KeyError as error:

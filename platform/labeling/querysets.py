@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Q
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from tenancy.querysets import TenantQuerySet
 
 if TYPE_CHECKING:
-    from labeling.models import Dataset, Example, VersionRow  # noqa: F401
+    from labeling.models import Dataset, Example, StoredFile, VersionRow  # noqa: F401
 
 PAGE = 1_000
 
@@ -39,6 +41,16 @@ class ExampleQuerySet(TenantQuerySet["Example"]):
             after = page[-1].id
 
 
+class StoredFileQuerySet(TenantQuerySet["StoredFile"]):
+    def present(self) -> "StoredFileQuerySet":
+        """Those whose bytes can be read: neither deleted nor past their time."""
+        now = timezone.now()
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), state="stored")
+
+    def expired(self) -> "StoredFileQuerySet":
+        return self.filter(state="stored", expires_at__lte=timezone.now())
+
+
 class VersionRowQuerySet(TenantQuerySet["VersionRow"]):
     def of_split(self, split: str) -> "VersionRowQuerySet":
         return self.filter(split=split)
@@ -50,3 +62,24 @@ class VersionRowQuerySet(TenantQuerySet["VersionRow"]):
         while page := list(rows.filter(position__gt=after)[:size]):
             yield from page
             after = page[-1].position
+
+
+class WorkQuerySet(TenantQuerySet[Any]):
+    def open(self) -> "WorkQuerySet":
+        """Waiting or being worked on."""
+        return self.filter(state__in=("queued", "running"))
+
+    def claimable(self) -> "WorkQuerySet":
+        """Waiting, or held by a worker that renewed its lease no more."""
+        return self.filter(
+            Q(state="queued") | Q(state="running", lease_until__lt=Now()), _not_for_a_command(self)
+        )
+
+    def held(self, pk: Any, token: int) -> "WorkQuerySet":
+        """The row while the claim with this token holds it."""
+        return self.filter(pk=pk, token=token, state="running")
+
+
+def _not_for_a_command(rows: WorkQuerySet) -> Q:
+    """An import without a stored file is read by whoever asked for it, never by a worker."""
+    return Q(file__isnull=False) if hasattr(rows.model, "file") else Q()

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,11 @@ MAX_MESSAGES = 1_000
 MAX_ID_CHARACTERS = 200
 MAX_LABELS = 64
 MAX_LABEL_CHARACTERS = 100
+
+
+def teaches(kind: str, labels: Sequence[str]) -> bool:
+    """Whether a row of this kind can be learned from: a text without any label says nothing."""
+    return kind != TEXT or bool(labels)
 
 
 @dataclass(frozen=True)
@@ -116,3 +122,24 @@ def spoken_text(content: Mapping[str, Any]) -> str:
     if "completion" in content:
         return content["prompt"] + "\n" + content["completion"]
     return content["text"]
+
+
+def whole_text(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every text of a row with the JSON pointer to it."""
+    if "messages" in content:
+        for index, message in enumerate(content["messages"]):
+            yield f"/messages/{index}/content", message["content"]
+    for name in ("prompt", "completion", "text"):
+        if name in content:
+            yield f"/{name}", content[name]
+
+
+def folded(text: str) -> str:
+    """The text as it is compared: width and case evened out, so that "ＲＭＡ" finds "rma"."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def search_text(content: Mapping[str, Any], labels: Sequence[str], external_id: str) -> str:
+    """All that a person may look for in a row, folded, a line for each text."""
+    texts = [text for _pointer, text in whole_text(content)]
+    return folded("\n".join((*texts, *labels, external_id)))

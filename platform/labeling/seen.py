@@ -12,11 +12,11 @@ NumberedRow = tuple[int, Row]
 
 @dataclass(slots=True)
 class FirstRows:
-    """`rows` stand in the file for the first time. `contradicted` are (line, earlier line) of rows
-    that use an id again for other content."""
+    """`rows` stand in the file for the first time. `duplicates` are (line, earlier line) of rows
+    that say the same again, `contradicted` of rows that use an id again for other content."""
 
     rows: list[NumberedRow] = field(default_factory=list)
-    duplicates: int = 0
+    duplicates: list[tuple[int, int]] = field(default_factory=list)
     contradicted: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -45,8 +45,8 @@ class SeenRows:
             if earlier is not None and earlier[1] != content:
                 found.contradicted.append((line, earlier[0]))
                 continue
-            if earlier is not None or content in known:
-                found.duplicates += 1
+            if (same := earlier or known.get(content)) is not None:
+                found.duplicates.append((line, same[0]))
             else:
                 found.rows.append((line, row))
             for key in (identity, content):

@@ -60,7 +60,7 @@ class Neighbours:
     def add(self, key: str, text: str) -> None:
         found = shingles(text)
         self._shingles[key] = found
-        self._index.insert(key, _signature(found), check_duplication=False)
+        self._index.insert(key, signature(found), check_duplication=False)
 
     def remove(self, key: str) -> None:
         self._index.remove(key)
@@ -73,7 +73,7 @@ class Neighbours:
         found = shingles(text)
         return sorted(
             key
-            for key in self._index.query(_signature(found))
+            for key in self._index.query(signature(found))
             if likeness(found, self._shingles[key]) >= ALIKE
         )
 
@@ -83,7 +83,8 @@ class Neighbours:
 _EMPTY = MinHash(num_perm=BANDS * HASHES_A_BAND, hashfunc=int)
 
 
-def _signature(found: Shingles) -> MinHash:
-    signature = _EMPTY.copy()
-    signature.update_batch(found.tolist())
-    return signature
+def signature(found: Shingles) -> MinHash:
+    """The MinHash of a text: BANDS * HASHES_A_BAND hashes, which `likeness` is estimated from."""
+    made = _EMPTY.copy()
+    made.update_batch(found.tolist())
+    return made

@@ -23,15 +23,18 @@ LEAST_TEST_ROWS = 30
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How much of the data each split is meant to get; together 1."""
+    """How much of the data each split is meant to get; together 1. `given`: the validation split
+    has rows of its own, and no share."""
 
     train: float = 0.8
     validation: float = 0.1
     test: float = 0.1
+    given: bool = False
 
     def __post_init__(self) -> None:
         parts = (self.train, self.validation, self.test)
-        if min(parts) <= 0 or abs(sum(parts) - 1) > 1e-6:
+        wanted = (self.train, self.test) if self.given else parts
+        if min(wanted) <= 0 or abs(sum(parts) - 1) > 1e-6:
             raise ValueError(f"shares must be above 0 and add up to 1, not {parts}")
 
 

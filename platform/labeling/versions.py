@@ -5,17 +5,18 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from common.errors import ApplicationError, ConflictError
+from labeling.candidates import Candidate, give_places, is_too_small, left_out, named_group
+from labeling.grounding import rendered
 from labeling.models import Dataset, DatasetVersion, Example, VersionRow
 from labeling.querysets import PAGE
 from labeling.rows import canonical_json, spoken_text
@@ -28,7 +29,6 @@ from labeling.splits import (
     TRAIN,
     VALIDATION,
     Shares,
-    assign,
     place,
 )
 from tenancy.audit import record
@@ -36,30 +36,25 @@ from tenancy.audit import record
 Progress = Callable[[float], None]
 
 
-@dataclass(slots=True)
-class _Candidate:
-    """What is held in memory of one example while a version is made: some 300 bytes."""
-
-    id: uuid.UUID
-    group: str
-    digest: str
-    split: str = ""
-    place: float = 0.0
-
-
 def freeze_version(
     *,
     dataset: Dataset,
     seed: int = 0,
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    validation: Dataset | None = None,
     progress: Progress | None = None,
+    on_written: Callable[[DatasetVersion], None] | None = None,
 ) -> DatasetVersion:
     """Freeze the accepted examples as the next version of the dataset.
+
+    With `validation`, the examples of that dataset are the validation split, and the share that it
+    would have had is trained on. What both say is learned from, and is not validated with.
 
     `shares` are those of train, validation and test. Of rows that teach exactly the same, the
     first is kept. A test row that is nearly a copy of a train row is left out, and so is a
     validation row that is nearly a copy of a train or test row; `counts["left_out"]` says how
     many. Rows of one group stay together. The same examples and seed give the same digest.
+    `on_written` is called in the transaction of the version, and undoes it by raising.
     Raises ApplicationError `dataset_too_small`, `dataset_too_uniform`, `shares_invalid`, or
     `dataset_changed` where somebody edited an example meanwhile.
     """
@@ -74,40 +69,30 @@ def freeze_version(
     report = progress or (lambda share: None)
     # Comparing takes long, so it is done before the transaction; that one then makes sure that
     # nobody changed an example meanwhile, and that two freezes wait for each other.
-    candidates, copies = _candidates(dataset, seed, wanted)
+    candidates, copies = _candidates(dataset, seed, wanted, validation)
+    if validation is not None:
+        wanted = Shares(wanted.train + wanted.validation, 0.0, wanted.test, given=True)
     report(0.1)
-    near = _left_out(candidates, lambda share: report(0.1 + 0.6 * share))
+    near = left_out(candidates, _texts, lambda share: report(0.1 + 0.6 * share))
     kept = {c.id: c for c in candidates if c.id not in near}
     with transaction.atomic():
         Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
         version = _write(dataset, seed, wanted, kept, copies, near, report)
         record("dataset.frozen", version, dataset=str(dataset.pk), digest=version.digest)
+        if on_written is not None:
+            on_written(version)
     report(1.0)
     return version
 
 
-def _candidates(dataset: Dataset, seed: int, shares: Shares) -> tuple[list[_Candidate], int]:
+def _candidates(
+    dataset: Dataset, seed: int, shares: Shares, validation: Dataset | None
+) -> tuple[list[Candidate], int]:
     """The rows that may go in, each with its split and place, and how many exact copies may not."""
     taught: set[bytes] = set()
-    found: list[_Candidate] = []
-    copies = 0
-    rows = (
-        Example.objects.filter(dataset=dataset)
-        .accepted()
-        .order_by("external_id")
-        .values_list("id", "group", "external_id", "content_digest")
-    )
-    for identity, group, external_id, digest in rows.iterator(chunk_size=PAGE):
-        short = bytes.fromhex(digest)[:16]
-        if short in taught:
-            copies += 1
-            continue
-        taught.add(short)
-        # Prefixes keep a group's name from being taken for a row's id.
-        name = f"group:{group}" if group else f"row:{external_id}"
-        found.append(_Candidate(identity, name, digest))
+    found, copies = _different(dataset, taught)
     sizes = Counter(candidate.group for candidate in found)
-    if len(found) < LEAST_ROWS or len(sizes) < LEAST_GROUPS:
+    if is_too_small(found, sizes):
         raise ApplicationError(
             "dataset_too_small",
             _(
@@ -121,45 +106,40 @@ def _candidates(dataset: Dataset, seed: int, shares: Shares) -> tuple[list[_Cand
                 "found_groups": len(sizes),
             },
         )
-    split_of = assign(sizes, seed=seed, shares=shares)
+    give_places(found, sizes, seed, shares)
+    if validation is None:
+        return found, copies
     for candidate in found:
-        candidate.split = split_of[candidate.group]
+        if candidate.split == VALIDATION:
+            candidate.split = TRAIN
+    given, more = _different(validation, taught)
+    for candidate in given:
+        candidate.split = VALIDATION
         candidate.place = place(seed, candidate.digest)
+    return found + given, copies + more
+
+
+def _different(dataset: Dataset, taught: set[bytes]) -> tuple[list[Candidate], int]:
+    """The accepted rows that say what is not in `taught` yet, and how many say nothing new."""
+    found: list[Candidate] = []
+    copies = 0
+    rows = (
+        Example.objects.filter(dataset=dataset)
+        .accepted()
+        .order_by("external_id")
+        .values_list("id", "group", "external_id", "content_digest")
+    )
+    for identity, group, external_id, digest in rows.iterator(chunk_size=PAGE):
+        short = bytes.fromhex(digest)[:16]
+        if short in taught:
+            copies += 1
+            continue
+        taught.add(short)
+        found.append(Candidate(identity, named_group(group, external_id), digest))
     return found, copies
 
 
-# --- Near-copies across splits -----------------------------------------------------------------
-
-
-def _left_out(candidates: list[_Candidate], report: Progress) -> dict[uuid.UUID, str]:
-    """The held-out rows that are nearly copies of a row learned from, with their split.
-
-    Only the held-out rows are indexed, the smaller side; the others pass by and are forgotten.
-    """
-    # Its libraries take 80 MB, which the web process has no use for until somebody freezes.
-    from labeling.similarity import Neighbours
-
-    split_of = {str(candidate.id): candidate.split for candidate in candidates}
-    ids = {split: [c.id for c in candidates if c.split == split] for split in SPLITS}
-    held_out = Neighbours()
-    for key, text in _texts(ids[TEST] + ids[VALIDATION]):
-        held_out.add(key, text)
-    left_out: dict[uuid.UUID, str] = {}
-    passing = ids[TRAIN] + ids[TEST]
-    for done, (key, text) in enumerate(_texts(passing)):
-        if done % 500 == 0:
-            report(done / len(passing))
-        if uuid.UUID(key) in left_out:
-            continue
-        for other in held_out.alike(text):
-            # A test row is like itself, and may be like its neighbours in the test split.
-            if split_of[key] == TRAIN or split_of[other] == VALIDATION:
-                held_out.remove(other)
-                left_out[uuid.UUID(other)] = split_of[other]
-    return left_out
-
-
-def _texts(ids: list[uuid.UUID]) -> Iterator[tuple[str, str]]:
+def _texts(ids: list[Any]) -> Iterator[tuple[str, str]]:
     """The words of these examples, in this order, a page at a time."""
     remaining = iter(ids)
     while batch := list(islice(remaining, 500)):
@@ -176,7 +156,7 @@ def _write(
     dataset: Dataset,
     seed: int,
     shares: Shares,
-    kept: dict[uuid.UUID, _Candidate],
+    kept: dict[uuid.UUID, Candidate],
     copies: int,
     near: dict[uuid.UUID, str],
     report: Progress,
@@ -222,7 +202,7 @@ def _write(
 
 
 def _rows_of(
-    version_id: uuid.UUID, split: str, order: list[_Candidate]
+    version_id: uuid.UUID, split: str, order: list[Candidate]
 ) -> Iterator[list[VersionRow]]:
     position = 0
     remaining = iter(order)
@@ -243,7 +223,7 @@ def _rows_of(
         yield rows
 
 
-def _unchanged(batch: list[_Candidate]) -> Iterator[Example]:
+def _unchanged(batch: list[Candidate]) -> Iterator[Example]:
     """The examples themselves, if they still say what they said when they were compared."""
     examples = Example.objects.in_bulk([candidate.id for candidate in batch])
     for candidate in batch:
@@ -294,11 +274,13 @@ def digest_of(version: DatasetVersion) -> str:
 def write_rows(version: DatasetVersion, split: str, path: Path) -> int:
     """Write one split as JSON Lines, whole or not at all, and say how many rows it has.
 
-    Raises ApplicationError `version_incomplete` where rows have gone since the version was frozen.
+    Raises ApplicationError `version_incomplete` where rows have gone since the version was frozen,
+    other than by erasure.
     """
     rows = VersionRow.objects.filter(version=version).of_split(split).in_order()
-    written = _write_whole(path, (canonical_json(row.payload) for row in rows))
-    expected = version.counts[split]
+    written = _write_whole(path, (canonical_json(rendered(row.payload)) for row in rows))
+    erased = version.erased_rows.filter(split=split).aggregate(rows=Sum("rows"))["rows"] or 0
+    expected = version.counts[split] - erased
     if written != expected:
         path.unlink()
         raise ApplicationError(

@@ -19,6 +19,9 @@ from tenancy.fields import TenantField
 from tenancy.owner import AUDIT_TABLE
 
 PREFIX = "parley_"
+# What the audit log keeps of a company that was erased. Everything else of it may be deleted once
+# its time of grace is over, and not a moment before.
+KEPT_OF_THE_ERASED = ("tenant.closing_begun", "tenant.closing_undone", "tenant.erased")
 
 
 class Reference(NamedTuple):
@@ -122,9 +125,16 @@ def _install_on_postgresql(cursor: Any, wanted: list[Reference], tables: set[str
         cursor.execute(
             """
             CREATE OR REPLACE FUNCTION parley_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN RAISE EXCEPTION 'parley: the audit log is append-only'
-                USING ERRCODE = 'integrity_constraint_violation'; END $$
-            """
+            BEGIN
+                IF TG_OP = 'DELETE' AND OLD.action <> ALL (%s) AND EXISTS (
+                    SELECT 1 FROM tenancy_tenant AS t
+                    WHERE t.id = OLD.tenant_id AND t.state = 'closing' AND t.closes_at <= now()
+                ) THEN RETURN OLD; END IF;
+                RAISE EXCEPTION 'parley: the audit log is append-only'
+                    USING ERRCODE = 'integrity_constraint_violation';
+            END $$
+            """,
+            [list(KEPT_OF_THE_ERASED)],
         )
         cursor.execute(
             f"CREATE OR REPLACE TRIGGER parley_audit BEFORE UPDATE OR DELETE ON {AUDIT_TABLE} "
@@ -151,10 +161,18 @@ def _install_on_sqlite(cursor: Any, wanted: list[Reference], tables: set[str]) -
         for event, suffix in (("INSERT", "i"), (on_update, "u")):
             cursor.execute(TRIGGER.format(ref=reference, suffix=suffix, event=event))
     if AUDIT_TABLE in tables:
-        for event in ("UPDATE", "DELETE"):
+        kept = ", ".join(f"'{action}'" for action in KEPT_OF_THE_ERASED)
+        is_erased = (
+            "EXISTS (SELECT 1 FROM tenancy_tenant AS t WHERE t.id = OLD.tenant_id "
+            "AND t.state = 'closing' AND t.closes_at <= strftime('%Y-%m-%d %H:%M:%f', 'now'))"
+        )
+        for event, condition in (
+            ("UPDATE", ""),
+            ("DELETE", f"WHEN OLD.action IN ({kept}) OR NOT {is_erased} "),
+        ):
             cursor.execute(
                 f"CREATE TRIGGER {PREFIX}audit_{event.lower()} BEFORE {event} ON {AUDIT_TABLE} "
-                "BEGIN SELECT RAISE(ABORT, 'parley: the audit log is append-only'); END"
+                f"{condition}BEGIN SELECT RAISE(ABORT, 'parley: the audit log is append-only'); END"
             )
 
 

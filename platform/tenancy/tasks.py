@@ -3,7 +3,7 @@
 import inspect
 from typing import Any, ClassVar
 
-from celery import Celery, Task
+from celery import Celery, Task, shared_task
 
 from tenancy.scope import NoScopeError, system_scope, tenant_scope
 
@@ -64,3 +64,12 @@ class SystemTask(Task):
     def on_bound(cls, app: Celery) -> None:
         if not cls.reason.strip():
             raise TypeError(f"Task {cls.name} must give its reason for working across tenants.")
+
+
+@shared_task(base=SystemTask, reason="forgets the counters of every tenant that nobody needs")
+def forget_old_usage() -> int:
+    """Once an hour: the minutes that are over, and days beyond a year."""
+    # Celery reads its task class from this module before Django is awake.
+    from tenancy import quotas
+
+    return quotas.forget_old()

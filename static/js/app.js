@@ -22,10 +22,35 @@
 
   const keysDialog = () => document.getElementById("keys");
 
+  /* Only the keys that do something on this page: data-if names what must be there. */
   const showKeys = () => {
     const dialog = keysDialog();
-    if (dialog && !dialog.open) dialog.showModal();
+    if (!dialog || dialog.open) return;
+    for (const line of dialog.querySelectorAll("[data-if]")) {
+      line.hidden = !document.querySelector(line.dataset.if);
+    }
+    dialog.showModal();
   };
+
+  /* Ctrl or ⌘, as the keyboard in front of the reader has it. */
+  const isApple = /Mac|iP(hone|ad|od)/.test(navigator.platform);
+  for (const chord of document.querySelectorAll("[data-chord]")) {
+    chord.textContent = isApple ? `⌘ ${chord.dataset.chord}` : `Ctrl ${chord.dataset.chord}`;
+  }
+
+  /* On a narrow screen the rail is a drawer: what lies under it is out of reach while it is open. */
+  const drawer = () => document.querySelector("[data-toggles]");
+  const toggleDrawer = (open) => {
+    const toggle = drawer();
+    const body = toggle && document.getElementById(toggle.dataset.toggles);
+    if (!body || body.classList.contains("is-open") === open) return;
+    body.classList.toggle("is-open", open);
+    toggle.setAttribute("aria-expanded", String(open));
+    document.getElementById("content").inert = open;
+    if (open) body.querySelector("a, button, summary").focus();
+    else toggle.focus();
+  };
+  const isDrawerOpen = () => drawer()?.getAttribute("aria-expanded") === "true";
 
   /* Two-letter ways ("g j") are written on the links themselves, as data-key. */
   let pressed = "";
@@ -67,7 +92,9 @@
       for (const menu of document.querySelectorAll("details.menu[open]")) {
         menu.open = false;
         menu.querySelector("summary").focus();
+        return;
       }
+      toggleDrawer(false);
       return;
     }
     if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
@@ -76,7 +103,7 @@
       showKeys();
     } else if (["ArrowDown", "ArrowUp"].includes(event.key)) {
       moveInList(event);
-    } else if (/^[a-z/]$/.test(event.key)) {
+    } else if (/^[a-z0-9/]$/.test(event.key)) {
       followKey(event);
     }
   });
@@ -88,16 +115,55 @@
     }
     if (event.target.closest("[data-show-keys]")) showKeys();
     const toggle = event.target.closest("[data-toggles]");
-    if (toggle) {
-      const body = document.getElementById(toggle.dataset.toggles);
-      const open = body.classList.toggle("is-open");
-      toggle.setAttribute("aria-expanded", String(open));
-    }
+    if (toggle) toggleDrawer(!isDrawerOpen());
+    else if (isDrawerOpen() && !event.target.closest(".rail")) toggleDrawer(false);
     const row = event.target.closest("tr[data-opens]");
     if (row && !event.target.closest("a, button, input, summary") && !getSelection().toString()) {
       row.querySelector(".row-link").click();
     }
   });
+
+  /* A secret that is shown once: one press copies it, and says so. */
+  const copy = async (button) => {
+    const field = document.getElementById(button.dataset.copies);
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {
+      field.select();
+      return;
+    }
+    const label = button.querySelector("span");
+    const before = label.textContent;
+    label.textContent = button.dataset.copied;
+    setTimeout(() => {
+      label.textContent = before;
+    }, 2000);
+  };
+  for (const button of document.querySelectorAll("[data-copies]")) button.hidden = false;
+  document.addEventListener("click", (event) => {
+    if (!(event.target instanceof Element)) return;
+    const button = event.target.closest("[data-copies]");
+    if (button) copy(button);
+    if (event.target.matches("[data-selects]")) event.target.select();
+  });
+
+  /* An address is proposed from the name for as long as nobody writes one. */
+  for (const name of document.querySelectorAll("[data-slugs]")) {
+    const slug = document.getElementById(name.dataset.slugs);
+    let own = Boolean(slug.value);
+    slug.addEventListener("input", () => {
+      own = Boolean(slug.value);
+    });
+    name.addEventListener("input", () => {
+      if (own) return;
+      const plain = name.value.normalize("NFKD").toLowerCase();
+      slug.value = plain
+        .replace(/[\u0300-\u036f]/g, "")
+        .replace(/[^a-z0-9]+/g, "-")
+        .replace(/^-+|-+$/g, "")
+        .slice(0, 63);
+    });
+  }
 
   /* A choice that sends its form at once; the button beside it serves without script. */
   document.addEventListener("change", (event) => {

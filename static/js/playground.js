@@ -15,9 +15,41 @@
   const temperature = document.getElementById("temperature");
   const shown = document.getElementById("temperature-value");
 
-  /* Each side keeps its own conversation: what the other said is not put in its mouth. */
-  let history = { base: [], tuned: [] };
+  const answerTemplate = document.getElementById("answer");
+  const sides = document.getElementById("sides");
+  const pickers = [...form.querySelectorAll("select[data-column]")];
+
+  /* Each column keeps its own conversation: what another said is not put in its mouth. */
+  let history = new Map();
   let running = null;
+
+  /* The models of the moment, by column; an empty choice leaves its column out. */
+  const columns = () =>
+    pickers
+      .filter((picker) => picker.value)
+      .map((picker) => ({
+        number: picker.dataset.column,
+        key: picker.value,
+        name: picker.selectedOptions[0].dataset.name,
+        side: picker.selectedOptions[0].dataset.side,
+      }));
+
+  const swatch = (side) => {
+    const sign = document.createElement("span");
+    sign.className = `swatch ${side}`;
+    return sign;
+  };
+
+  const showSides = () => {
+    sides.replaceChildren(
+      ...columns().map((column) => {
+        const head = document.createElement("span");
+        head.append(swatch(column.side), column.name);
+        return head;
+      }),
+    );
+    sides.dataset.count = String(columns().length);
+  };
 
   const busy = (is) => {
     send.hidden = is;
@@ -50,17 +82,17 @@
     }
   }
 
-  const request = (side, messages, signal) => {
+  const request = (key, messages, signal) => {
     const body = new FormData(form);
-    body.set("side", side);
+    body.delete("column");
+    body.set("model", key);
     body.set("messages", JSON.stringify(messages));
     return fetch(form.action, { method: "POST", body, signal });
   };
 
   const fill = (text, value) => text.replace("%s", value);
 
-  const ask = async (answer, messages, signal) => {
-    const side = answer.dataset.side;
+  const ask = async (answer, key, messages, signal) => {
     const text = answer.querySelector(".text");
     const foot = answer.querySelector(".foot");
     const began = performance.now();
@@ -69,7 +101,7 @@
     const notes = [];
     answer.classList.add("is-writing");
     try {
-      const response = await request(side, messages, signal);
+      const response = await request(key, messages, signal);
       const kind = response.headers.get("Content-Type") || "";
       if (!response.ok) {
         const fault = kind.includes("json") ? await response.json() : {};
@@ -103,6 +135,7 @@
     } finally {
       answer.classList.remove("is-writing");
       foot.textContent = notes.join(" · ");
+      answer.querySelector(".copy").hidden = !written || !navigator.clipboard;
     }
     if (written) messages.push({ role: "assistant", content: written });
     else messages.pop();
@@ -117,12 +150,21 @@
     section.scrollIntoView({ block: "nearest" });
     running = new AbortController();
     busy(true);
-    const answers = [...section.querySelectorAll(".answer")];
+    const asking = columns();
+    const row = section.querySelector(".answers");
+    row.dataset.count = String(asking.length);
     await Promise.all(
-      answers.map((answer) => {
-        const messages = history[answer.dataset.side];
+      asking.map((column) => {
+        const answer = answerTemplate.content.cloneNode(true).querySelector(".answer");
+        answer.dataset.column = column.number;
+        answer.dataset.side = column.side;
+        answer.querySelector(".swatch").classList.add(column.side);
+        answer.querySelector(".answer-name").textContent = column.name;
+        row.append(answer);
+        if (!history.has(column.number)) history.set(column.number, []);
+        const messages = history.get(column.number);
         messages.push({ role: "user", content: asked });
-        return ask(answer, messages, running.signal);
+        return ask(answer, column.key, messages, running.signal);
       }),
     );
     running = null;
@@ -149,14 +191,26 @@
   stop.addEventListener("click", () => running && running.abort());
 
   clear.addEventListener("click", () => {
-    history = { base: [], tuned: [] };
+    history = new Map();
     for (const section of exchanges.querySelectorAll(".exchange")) section.remove();
     invitation.hidden = false;
     busy(false);
     question.focus();
   });
 
-  exchanges.addEventListener("click", (event) => {
+  exchanges.addEventListener("click", async (event) => {
+    const copy = event.target.closest(".copy");
+    if (copy) {
+      const answer = copy.closest(".answer");
+      await navigator.clipboard.writeText(answer.querySelector(".text").textContent);
+      const foot = answer.querySelector(".foot");
+      const said = foot.textContent;
+      foot.textContent = words.copied;
+      setTimeout(() => {
+        foot.textContent = said;
+      }, 1500);
+      return;
+    }
     const chip = event.target.closest("[data-asks]");
     if (!chip || running) return;
     question.value = chip.textContent;
@@ -167,10 +221,17 @@
     shown.textContent = Number(temperature.value).toFixed(1);
   });
 
-  /* Another model is another conversation. */
-  document.getElementById("checkpoint").addEventListener("change", (event) => {
-    const url = new URL(location.href);
-    url.searchParams.set("checkpoint", event.target.value);
-    location.assign(url);
-  });
+  /* Another model is another conversation, in its column alone; the address names what is chosen. */
+  for (const picker of pickers) {
+    picker.addEventListener("change", () => {
+      history.delete(picker.dataset.column);
+      const url = new URL(location.href);
+      url.search = "";
+      for (const column of columns()) url.searchParams.append("model", column.key);
+      window.history.replaceState(null, "", url);
+      showSides();
+    });
+  }
+
+  showSides();
 })();

@@ -1,12 +1,14 @@
 """The admin is for staff, across tenants, and the only place with a looser content policy."""
 
+import uuid
+
 import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from tenancy import audit
-from tenancy.models import AuditEntry, Tenant
+from tenancy import audit, quotas
+from tenancy.models import AuditEntry, Quota, Tenant
 from tenancy.scope import tenant_scope
 from tests.factories import make_member, make_user
 
@@ -67,9 +69,38 @@ def test_the_audit_log_is_read_only_in_the_admin(staff: Client, tenant: Tenant) 
         assert AuditEntry.objects.get().action == "tenant.opened"
 
 
-def test_staff_can_suspend_a_tenant(staff: Client, tenant: Tenant) -> None:
-    form = {"name": tenant.name, "language": "en", "state": "suspended"}
-    saved = staff.post(address("tenancy_tenant", "change", tenant.pk), form)
-    assert saved.status_code == 302
+# The quota stands on the tenant's page, in a form of its own.
+QUOTA = {
+    "quota-TOTAL_FORMS": "1",
+    "quota-INITIAL_FORMS": "0",
+    "quota-0-requests_per_minute": "7",
+    "quota-0-weight": "2",
+}
+
+
+def test_staff_can_set_what_a_tenant_may_use(staff: Client, tenant: Tenant) -> None:
     with tenant_scope(tenant):
-        assert Tenant.objects.get().state == "suspended"
+        quotas.set_key_limits(uuid.uuid4(), requests_per_minute=3)
+    page = address("tenancy_tenant", "change", tenant.pk)
+    form = {"name": tenant.name, "language": "en", "state": "active"}
+    assert staff.post(page, form | QUOTA).status_code == 302
+    with tenant_scope(tenant):
+        quota = Quota.objects.get(key_id=None)
+        assert (quota.requests_per_minute, quota.weight) == (7, 2)
+        assert quotas.limits_of()[0].requests_per_minute == 7
+    again = QUOTA | {
+        "quota-INITIAL_FORMS": "1",
+        "quota-0-id": str(quota.pk),
+        "quota-0-tenant": str(tenant.pk),
+        "quota-0-requests_per_minute": "",
+    }
+    assert staff.post(page, form | again).status_code == 302
+    with tenant_scope(tenant):
+        assert Quota.objects.get(key_id=None).requests_per_minute is None
+
+
+def test_the_state_of_a_tenant_is_no_field_of_a_form(staff: Client, tenant: Tenant) -> None:
+    form = {"name": tenant.name, "language": "en", "state": "suspended"} | QUOTA
+    staff.post(address("tenancy_tenant", "change", tenant.pk), form)
+    with tenant_scope(tenant):
+        assert Tenant.objects.get().state == "active"

@@ -184,9 +184,11 @@ def test_an_admin_neither_makes_nor_unmakes_an_owner(tenant: Tenant) -> None:
 
 
 def test_each_role_can_do_what_the_one_below_can() -> None:
+    # Agents speak to visitors and annotators label: neither does the other's work.
     for below, above in (
         ("viewer", "agent"),
-        ("agent", "annotator"),
+        ("viewer", "annotator"),
+        ("agent", "admin"),
         ("annotator", "admin"),
         ("admin", "owner"),
     ):

@@ -46,7 +46,10 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def hear(message: ConsoleMessage) -> None:
         # A page that is asked for and is not there is an answer, not a fault of the page.
-        expected = "Failed to load resource" in message.text
+        # Nor is one that was under way when the page was left (another failure says sendError as well).
+        expected = message.text.startswith(
+            ("Failed to load resource", "htmx:sendAbort", "htmx:afterRequest")
+        )
         if message.type in ("error", "warning") and not expected:
             complaints.append(f"{message.type}: {message.text}")
 

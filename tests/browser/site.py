@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.browser.engine import BASE
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,6 +27,7 @@ class Site:
     ids: dict[str, str]
     start_engine: Callable[[], subprocess.Popen[bytes]]
     engine: subprocess.Popen[bytes]
+    environment: dict[str, str]
 
     @contextmanager
     def without_engine(self) -> Iterator[None]:
@@ -35,6 +36,16 @@ class Site:
         self.engine.wait(timeout=10)
         yield
         self.engine = self.start_engine()
+
+    @contextmanager
+    def with_worker(self) -> Iterator[None]:
+        """What waits for a worker is done meanwhile."""
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "tests.browser.worker"], cwd=ROOT, env=self.environment
+        )
+        yield
+        worker.terminate()
+        worker.wait(timeout=10)
 
     def tenant(self, path: str = "") -> str:
         return f"{self.url}/t/acme/{path}"
@@ -46,7 +57,7 @@ class Site:
 @contextmanager
 def running_site(home: Path) -> Iterator[Site]:
     """Started afresh, seeded, and gone afterwards."""
-    web_port, engine_port = _free_port(), _free_port()
+    web_port, engine_port = free_port(), free_port()
     environment = os.environ | {
         "PARLEY_HOME": str(home),
         "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -69,7 +80,7 @@ def running_site(home: Path) -> Iterator[Site]:
         return started
 
     web = _serve("config.asgi:application", web_port, environment, log)
-    site = Site(f"http://127.0.0.1:{web_port}", ids, start_engine, start_engine())
+    site = Site(f"http://127.0.0.1:{web_port}", ids, start_engine, start_engine(), environment)
     try:
         _await(f"http://127.0.0.1:{web_port}/accounts/login/", web)
         yield site
@@ -104,9 +115,3 @@ def _await(url: str, process: subprocess.Popen[bytes], seconds: float = 60.0) ->
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     raise RuntimeError(f"{url} does not answer")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -21,6 +21,7 @@ def test_a_person_signs_in_promotes_asks_and_rolls_back(site: Site, open_page: O
     expect(page.get_by_role("heading", name="Waiting for you")).to_be_visible()
     page.get_by_role("link", name=re.compile(r"^acme\.support@v4-")).first.click()
     expect(page.get_by_role("heading", name=re.compile("The gate is open"))).to_be_visible()
+    page.goto(site.job("open"))
     expect(page.locator("#curve canvas")).to_be_visible()
     expect(page.locator(".comparison .interval").first).to_be_visible()
 
@@ -51,7 +52,7 @@ def test_an_answer_is_stopped_and_the_next_one_comes(site: Site, open_page: Open
     page.goto(site.tenant("playground/"))
     page.locator("[data-asks]").first.click()
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator(".answer[data-side=tuned] .foot")).to_have_text("stopped")
+    expect(page.locator(".answer[data-column='2'] .foot")).to_have_text("stopped")
     page.get_by_label("Your question").fill("再问一次")
     page.get_by_role("button", name="Ask").click()
     expect(page.locator(".exchange").last).to_contain_text("谢谢！")
@@ -158,7 +159,7 @@ def test_a_second_factor_is_set_up_by_its_picture(site: Site, open_page: OpenPag
     page = open_page()
     sign_in(page, site, NEWCOMER)
     page.goto(f"{site.url}/accounts/2fa/")
-    page.get_by_role("link", name="Activate").click()
+    page.get_by_role("link", name="Set up").click()
     _confirm_password(page)
     expect(page.locator("img.qr")).to_be_visible()
     assert page.evaluate("document.querySelector('img.qr').naturalWidth") > 0
@@ -183,7 +184,7 @@ def test_an_engine_that_is_away_is_said_in_words(site: Site, open_page: OpenPage
     with site.without_engine():
         page.get_by_label("Your question").fill("Are you there?")
         page.keyboard.press("Enter")
-        fault = page.locator(".answer[data-side=tuned] .fault")
+        fault = page.locator(".answer[data-column='2'] .fault")
         expect(fault).to_contain_text("engine_unavailable", timeout=20_000)
         expect(fault).to_contain_text("Try again shortly.")
     page.get_by_label("Your question").fill("And now?")

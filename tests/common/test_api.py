@@ -99,9 +99,9 @@ def test_an_address_with_nul_is_refused_at_the_door(client: Client, address: str
 
 
 @pytest.mark.parametrize("cursor", ["x", "cD0xMjM=", "cD0lMDA=", "cD15ZXN0ZXJkYXk=", "%00", "é"])
-def test_a_cursor_made_by_hand_is_not_found(cursor: str) -> None:
+def test_a_cursor_made_by_hand_is_refused_by_its_name(cursor: str) -> None:
     request = Request(RequestFactory().get("/", {"cursor": cursor}))
-    with pytest.raises(exceptions.NotFound):
+    with pytest.raises(exceptions.ValidationError, match="cursor"):
         Pages().paginate_queryset(_Nothing(), request, view=SimpleNamespace())  # type: ignore[arg-type]
 
 

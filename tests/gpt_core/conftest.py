@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gpt_core import dispatch
-from gpt_core.supervision import evaluation, training
+from gpt_core.supervision import evaluation, export, training
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
@@ -42,5 +42,6 @@ def engine_that(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Non
 
         monkeypatch.setattr(training, "engine", command)
         monkeypatch.setattr(evaluation, "engine", command)
+        monkeypatch.setattr(export, "engine", command)
 
     return behave

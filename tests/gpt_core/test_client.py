@@ -6,10 +6,12 @@ import asyncio
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+import uvicorn
 
 from common import fetch
 from common.fetch import FetchError, Outgoing
@@ -22,7 +24,9 @@ from gpt_core.client import (
     Piece,
     ServedModel,
     dialogues,
+    doors,
 )
+from tenancy.scope import tenant_scope
 
 from .recorded import vllm
 from .recorded.vllm import ADAPTER, BASE, QUESTION, Replay
@@ -81,7 +85,7 @@ OUTCOMES: dict[str, Any] = {
     "folder_absent": "not_found",
     "completion_of_text": lambda found: found.finish_reason == "length",
     "stream": lambda found: len(found) == 6 and found[-1].finish_reason == "length",
-    "score": lambda found: [score.tokens for score in found] == [4, 2, 3],
+    "score": lambda found: [score.tokens for score in found] == [5, 3, 4],
     "choose": lambda found: found in ("退货", "invoice"),
     "count_tokens": lambda found: found == 46,
     "wrong_parameter": "bad_request",
@@ -108,6 +112,57 @@ def test_a_real_vllm_is_driven_by_changing_one_setting(
     assert replay.left == []
 
 
+def test_an_engine_is_told_for_which_company_it_works(engine: Callable[..., str]) -> None:
+    told: list[str | None] = []
+
+    def answer(method: str, path: str, headers: Mapping[str, str], body: Any) -> Answer:
+        told.append(dict(headers).get(doors.TENANT_HEADER))
+        return says(CHAT)(method, path, headers, body)
+
+    engine(answer)
+    company = uuid.uuid4()
+    with tenant_scope(company):
+        client.complete(model=BASE, messages=QUESTION)
+        asyncio.run(client.acomplete(model=BASE, messages=QUESTION))
+    client.complete(model=BASE, messages=QUESTION)
+    assert told == [str(company), str(company), None]
+
+
+def test_many_companies_answers_may_be_open_at_once(settings: Any) -> None:
+    """The quotas say how many; none of them waits for another's to end."""
+    many = 120
+    body = json.dumps(CHAT).encode()
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+
+    async def ask() -> list[Completion]:
+        here, all_here = [0], asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            here[0] += 1
+            if here[0] == many:
+                all_here.set()
+            await all_here.wait()
+            writer.write(head.encode() + body)
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0, backlog=many) as server:
+            port = server.sockets[0].getsockname()[1]
+            settings.GPT_ENGINES = {BASE: f"http://127.0.0.1:{port}"}
+            asked = (client.acomplete(model=BASE, messages=QUESTION) for _ in range(many))
+            return await asyncio.gather(*asked)
+
+    assert len(asyncio.run(ask())) == many
+
+
+def test_an_idle_connection_is_given_up_before_an_engine_closes_it() -> None:
+    """Ours and vLLM's are served by uvicorn; what is sent into a closing connection is lost."""
+    assert uvicorn.Config("none").timeout_keep_alive > 2 * fetch.KEEP_IDLE_SECONDS
+
+
 def test_the_recorded_scenes_are_the_tested_ones() -> None:
     assert list(RECORDED) == list(OUTCOMES) == list(vllm.scenes())
 
@@ -118,9 +173,9 @@ def test_scores_of_vllm_are_the_sums_of_the_completions_own_tokens(
     engine(Replay(RECORDED["score"], vllm.KEY))
     found = vllm.scenes()["score"]()
     last = json.loads(RECORDED["score"][-1]["response"])["choices"][0]["prompt_logprobs"]
-    tail = [next(iter(place.values()))["logprob"] for place in last[-3:]]
+    tail = [next(iter(place.values()))["logprob"] for place in last[-4:]]
     assert found[-1].logprob == pytest.approx(sum(tail))
-    assert found[-1].mean_logprob == pytest.approx(sum(tail) / 3)
+    assert found[-1].mean_logprob == pytest.approx(sum(tail) / 4)
 
 
 async def _asynchronously(scene: str) -> Any:
@@ -308,6 +363,40 @@ def test_messages_or_a_prompt_but_not_both() -> None:
     for wrong in ({}, {"messages": QUESTION, "prompt": "x"}):
         with pytest.raises(ValueError, match="not both"):
             client.count_tokens(model=ServedModel(BASE, BASE), **wrong)
+
+
+def test_texts_become_vectors_of_length_one_in_the_order_asked(
+    engine: Callable[..., str], settings: Any
+) -> None:
+    asked = []
+
+    def answer(method: str, path: str, headers: Mapping[str, str], body: Any) -> Answer:
+        asked.append((path, headers.get("Authorization"), body))
+        data = [{"index": 1, "embedding": [0, 5]}, {"index": 0, "embedding": [3, 4]}]
+        return 200, JSON, json.dumps({"data": data}).encode()
+
+    settings.GPT_EMBEDDER = {"bge-m3": {"url": engine(answer), "key": "k"}}
+    assert client.embed(["query: 发票", "passage: b"]) == [[0.6, 0.8], [0.0, 1.0]]
+    ((path, key, body),) = asked
+    assert (path, key) == ("/v1/embeddings", "Bearer k")
+    assert body == {"model": "bge-m3", "input": ["query: 发票", "passage: b"]}
+
+
+@pytest.mark.parametrize("data", [[], [{"index": 0, "embedding": [0, 0]}], [{"embedding": [1]}]])
+def test_vectors_that_are_missing_or_point_nowhere_are_an_engines_fault(
+    data: Any, engine: Callable[..., str], settings: Any
+) -> None:
+    settings.GPT_EMBEDDER = {"bge-m3": engine(says({"data": data}))}
+    with pytest.raises(EngineUnavailableError):
+        client.embed(["query: a"])
+
+
+def test_without_a_configured_embedder_it_is_said_so(settings: Any) -> None:
+    settings.GPT_EMBEDDER = {}
+    assert client.embedder_name() == ""
+    with pytest.raises(EngineRefusedError) as refusal:
+        client.embed(["query: a"])
+    assert refusal.value.code == "embedder_missing"
 
 
 # --- the fetch client itself ------------------------------------------------------------------

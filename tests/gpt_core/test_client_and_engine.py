@@ -21,6 +21,7 @@ from gpt_core import client
 from gpt_core.client import EngineRefusedError, EngineUnavailableError, ServedModel, dialogues
 from gpt_core.engine.bases import load_model, load_tokenizer
 from gpt_core.engine.checkpoint import load_adapter, open_checkpoint
+from gpt_core.engine.evaluation.labels import LabelScorer
 from gpt_core.engine.evaluation.mixture import Mixture
 from gpt_core.engine.formats import RowEncoder
 from tests.tiny import tiny_base
@@ -116,16 +117,37 @@ def test_scores_are_the_log_probabilities_of_transformers(engine: Running) -> No
     adapter = load_adapter(open_checkpoint(engine.checkpoint), engine.base)
     mixture = Mixture(model, {"own": adapter})
     mixture.choose(["own"])
-    encoder = RowEncoder(load_tokenizer(engine.base))
+    tokenizer = load_tokenizer(engine.base)
+    encoder = RowEncoder(tokenizer)
     prompt = encoder.prompt({"messages": QUESTION})
     for score, text in zip(found, LABELS, strict=True):
-        own = encoder.text_ids(text)
+        own = [*encoder.text_ids(text), tokenizer.eos_token_id]
         logits = model(input_ids=torch.tensor([[*prompt, *own]])).logits[0]
         logprobs = torch.log_softmax(logits.float(), dim=-1)
         expected = sum(float(logprobs[len(prompt) - 1 + at, token]) for at, token in enumerate(own))
         assert score.completion == text
         assert score.tokens == len(own)
         assert score.logprob == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_label_is_scored_as_the_evaluation_scores_it(engine: Running) -> None:
+    labels = ["card", "card payment", "退货", "退货运费"]
+    found = client.score(
+        model=engine.adapter,
+        messages=[{"role": "user", "content": "银行卡 card"}],
+        completions=labels,
+    )
+    adapter = load_adapter(open_checkpoint(engine.checkpoint), engine.base)
+    mixture = Mixture(load_model(engine.base, torch.float32), {"own": adapter})
+    scorer = LabelScorer(RowEncoder(load_tokenizer(engine.base)), [(label,) for label in labels])
+    wanted = scorer.scores(mixture, "own", {"text": "银行卡 card", "labels": []})
+    assert [score.logprob for score in found] == pytest.approx(wanted, rel=1e-3)
+
+
+def test_a_completion_of_a_text_has_no_turn_to_end(engine: Running) -> None:
+    encoder = RowEncoder(load_tokenizer(engine.base))
+    found = client.score(model=engine.adapter, prompt="We open at", completions=[" nine"])
+    assert found[0].tokens == len(encoder.text_ids(" nine"))
 
 
 def test_a_choice_is_one_of_the_choices(engine: Running) -> None:

@@ -39,7 +39,7 @@ def dataset(in_tenant: Tenant) -> Dataset:
 
 def test_the_commands_are_all_there() -> None:
     assert COMMANDS == [
-        "chat", "evaluate", "fine_tune", "jobs", "prepare_base", "promote", "roll_back",
+        "chat", "collect_checkpoints", "evaluate", "fine_tune", "jobs", "prepare_base", "promote", "roll_back",
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from gpt_core import admission, dispatch, tasks, workers
+from gpt_core import admission, dispatch, fair_queue, tasks, workers
 from gpt_core.dispatch import Failure
 from gpt_core.models import Evaluation, FineTuningJob, JobEvent, State
 from gpt_core.supervision.lease import Lease, LeaseLostError
@@ -100,7 +100,7 @@ def test_the_position_in_the_queue_counts_who_goes_before(
         make_job(queued_at=PAST - timedelta(hours=1))
 
     with system_scope("test"):
-        assert dispatch.position_in_queue(second) == 3
+        assert fair_queue.position_in_queue(second) == 3
 
 
 def test_an_expired_lease_returns_to_the_queue(in_tenant: Tenant, rings: list[int]) -> None:

@@ -57,7 +57,7 @@ def test_a_job_becomes_a_checkpoint_with_its_evaluation_and_its_verdict(
     assert job.step == job.steps > 0
     assert job.chosen["learning_rate"] == 0.01
     assert job.chosen["rank"] > 0
-    checkpoint = Checkpoint.objects.get()
+    checkpoint = Checkpoint.objects.results().get()
     assert checkpoint.name.startswith(f"{in_tenant.slug}.support@v1-")
     manifest = json.loads((Path(checkpoint.folder) / "manifest.json").read_text())
     assert manifest == checkpoint.manifest

@@ -17,7 +17,7 @@ from tenancy.scope import NoScopeError, system_scope, tenant_scope
 from tests.isolation.routes import KNOWN
 from tests.isolation.world import World
 
-OURS = {"tenancy", "accounts", "labeling", "gpt_core", "portal"}
+OURS = {"tenancy", "webhooks", "accounts", "labeling", "gpt_core", "portal", "chatbot"}
 
 # Tables of ours in which a row belongs to no tenant, and why.
 EVERYBODYS = {
@@ -25,6 +25,7 @@ EVERYBODYS = {
     "accounts.User": "a person may belong to several tenants",
     "accounts.User_groups": "Django's own; not used",
     "accounts.User_user_permissions": "Django's own; staff only",
+    "gpt_core.Sighting": "a process of the platform; nothing of a tenant",
     "gpt_core.BaseModel": "a base model is shared by every tenant, and holds nobody's data",
 }
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts import services
 from accounts.models import User
 from accounts.permissions import SCOPES_OF_KEYS
+from labeling.services import file_path
 from tenancy import guards
 from tenancy.fields import TenantField
 from tenancy.models import Membership, Tenant
@@ -38,13 +39,39 @@ def _chat(canary: str) -> Values:
 # What a table wants beyond its columns' types. One line for a table that refuses the made-up row.
 SHAPES: dict[str, Callable[[str], Values]] = {
     "labeling.Example": _chat,
+    # The mapping names columns of ours.
+    "labeling.ImportRun": lambda canary: {"mapping": {}},
+    "labeling.ImportPreset": lambda canary: {"mapping": {"question": canary}},
     "labeling.VersionRow": lambda canary: {
         "split": "train",
         "payload": {"id": canary, "prompt": canary, "completion": canary},
     },
+    "labeling.StoredFile": lambda canary: {"size": len(canary)},
     "labeling.DatasetVersion": lambda canary: {
         "counts": {"train": 1, "validation": 0, "test": 0, "note": canary},
         "shares": [0.8, 0.1, 0.1],
+    },
+    "labeling.LabelingTask": lambda canary: {
+        "labels": [{"name": canary, "key": "1"}, {"name": "other", "key": "2"}],
+        "measured": {},
+    },
+    # The number of the event that the world makes for it.
+    "chatbot.Conversation": lambda canary: {"last_seq": 1},
+    # What is no hours and no question is refused before it is kept.
+    "chatbot.Inbox": lambda canary: {"hours": {}, "pre_chat": []},
+    "chatbot.Question": lambda canary: {"passages": [{"text": canary}]},
+    "chatbot.LessonRun": lambda canary: {"counts": {}},
+    "chatbot.HistoryRun": lambda canary: {"mapping": {}, "mined": {}, "counts": {}, "redacted": {}},
+    "chatbot.RegressionCase": lambda canary: {"must_contain": [canary], "subject": ""},
+    "chatbot.RegressionResult": lambda canary: {
+        "passed": False,
+        "samples": [{"text": canary, "outcome": "generated", "faults": ["refused"]}],
+    },
+    "labeling.QueueItem": lambda canary: {"gold": None, "before": None},
+    "labeling.Suggestion": lambda canary: {
+        "label": canary,
+        "confidence": 0.5,
+        "probabilities": {canary: 0.5, "other": 0.5},
     },
     "gpt_core.Evaluation": lambda canary: {"report": None, "verdict": None},
 }
@@ -101,7 +128,15 @@ def make_company(letter: str) -> Company:
         company.rows["tenancy.Membership"] = Membership.objects.get()
         for model in guards.tenant_models():
             _row_of(model, company)
+    _keep_bytes(company)
     return company
+
+
+def _keep_bytes(company: Company) -> None:
+    """What the company's file holds, where it is looked for."""
+    path = file_path(company.rows["labeling.StoredFile"])  # type: ignore[arg-type]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(company.canary)
 
 
 def _row_of(model: type[models.Model], company: Company) -> models.Model:

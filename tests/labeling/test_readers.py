@@ -15,6 +15,7 @@ from labeling.faults import Fault, pointer_to
 from labeling.readers import FileReading, jsonl, lines, open_reading
 from labeling.readers.encodings import Encoding
 from labeling.readers.lines import TextSource
+from labeling.readers.raw import RawRow
 from labeling.readers.shapes import canonical
 from labeling.rows import MAX_ROW_BYTES, Row
 from tests.labeling.conftest import json_lines
@@ -194,6 +195,7 @@ def test_ids_groups_subjects_and_passages_are_taken_along() -> None:
         ({"q": "一", "a": "二", "passages": [3]}, "/passages", "passages_invalid"),
         ({"q": "一" * 150_000, "a": "二" * 60_000}, "", "row_too_long"),
         ({"a/b": 1, "c": 2}, "", "shape_unknown"),
+        ({"text": ""}, "/text", "content_empty"),
         (3, "", "row_not_object"),
         ("在吗", "", "row_not_object"),
     ],
@@ -538,3 +540,46 @@ def test_every_code_has_its_sentences() -> None:
                 used.add(first.value)
     assert len(used) > 30
     assert used <= SENTENCES.keys()
+
+
+# --- Rows inside a wrapping object ------------------------------------------------------------
+
+
+WRAPPED = {
+    "count": 2,
+    "note": 'a "tickets": [ in a text',
+    "users": [{"id": 1}],
+    "other": {"list": [{"id": 9}]},
+    "tickets": [{"id": 1, "parts": [1, {"text": "]}"}]}, {"id": 2, "text": "在吗"}],
+    "end_of_stream": True,
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(WRAPPED),
+        json.dumps(WRAPPED, indent=2, ensure_ascii=False),
+        json.dumps({"count": 0, "tickets": []}) + "\n" + json.dumps(WRAPPED),
+    ],
+)
+def test_rows_stand_under_the_keys_of_a_wrapping_object(text: str) -> None:
+    reading = open_reading(
+        io.BytesIO(text.encode()), "page.json", sections=frozenset({"tickets", "users"})
+    )
+    rows = [found for found in reading if isinstance(found, RawRow)]
+    assert [(row.at, row.value["id"]) for row in rows] == [
+        ("/users/0", 1),
+        ("/tickets/0", 1),
+        ("/tickets/1", 2),
+    ]
+    whole = text.splitlines()
+    assert all(f'"id": {row.value["id"]}' in "".join(whole[row.line - 1 :]) for row in rows)
+
+
+def test_a_wrapping_object_may_hold_texts_of_any_length() -> None:
+    text = json.dumps({"pad": "x" * 700_000, "tickets": [{"id": 1, "text": "é" * 900_000}], "z": 1})
+    ways = {"sections": frozenset({"tickets"}), "limit": 16 << 20}
+    (row,) = open_reading(io.BytesIO(text.encode()), "page.json", **ways)
+    assert isinstance(row, RawRow)
+    assert len(row.value["text"]) == 900_000

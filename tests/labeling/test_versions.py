@@ -1,5 +1,6 @@
 """A version is split, clean, hashed, and never changes."""
 
+import io
 import json
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,13 @@ from django.db import IntegrityError, connection, transaction
 
 from common.errors import ApplicationError
 from labeling.models import Dataset, DatasetVersion, Example, VersionRow
-from labeling.services import digest_of, freeze_version, write_rows
+from labeling.services import (
+    create_dataset,
+    digest_of,
+    freeze_version,
+    import_examples,
+    write_rows,
+)
 from labeling.splits import Shares, assign
 from tests.labeling.conftest import Offer, json_lines, questions
 
@@ -212,7 +219,7 @@ def test_an_example_edited_while_it_is_frozen_is_noticed(
     offer(questions(30))
     from labeling import versions
 
-    compared = versions._left_out
+    compared = versions.left_out
 
     def and_then_somebody_edits(*args: object) -> object:
         found = compared(*args)  # type: ignore[arg-type]
@@ -222,8 +229,28 @@ def test_an_example_edited_while_it_is_frozen_is_noticed(
         example.save()
         return found
 
-    monkeypatch.setattr(versions, "_left_out", and_then_somebody_edits)
+    monkeypatch.setattr(versions, "left_out", and_then_somebody_edits)
     with pytest.raises(ApplicationError, match="dataset_changed"):
         freeze_version(dataset=dataset)
     assert not DatasetVersion.objects.exists()
     assert not VersionRow.objects.exists()
+
+
+def test_rows_given_for_validation_are_the_validation_split(dataset: Dataset, offer: Offer) -> None:
+    offer(questions(60))
+    given = create_dataset(name="验证", slug="validation")
+    # Five of them are learned from as well.
+    import_examples(
+        dataset=given, stream=io.BytesIO(questions(25, start=55).encode()), filename="v.jsonl"
+    )
+    version = freeze_version(dataset=dataset, validation=given)
+    rows = VersionRow.objects.filter(version=version)
+    assert rows.filter(split="validation").count() == 20 == version.counts["validation"]
+    assert set(rows.filter(split="validation").values_list("example__dataset", flat=True)) == {
+        given.pk
+    }
+    assert not rows.exclude(split="validation").filter(example__dataset=given).exists()
+    assert rows.filter(split="test").exists()
+    assert version.counts["left_out"]["copies"] == 5
+    assert version.shares == [pytest.approx(0.9), 0.0, pytest.approx(0.1)]
+    assert digest_of(version) == version.digest

@@ -3,15 +3,11 @@
 import os
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
-from environ import Env
 
 from tenancy import audit
 from tenancy.scope import system_scope
@@ -56,33 +52,6 @@ def test_looking_at_the_plan_changes_nothing() -> None:
 
 
 # --- Two roles, as in production ---------------------------------------------------------------
-
-
-@pytest.fixture
-def production() -> Iterator[dict[str, str]]:
-    """A database of its own, with an owner and a role that owns nothing; their addresses."""
-    server = Env.db_url_config(os.environ["DATABASE_URL"])
-    name = f"parley_{uuid.uuid4().hex[:8]}"
-    place = {"host": server["HOST"], "port": server["PORT"] or 5432}
-    superuser = psycopg2.connect(
-        dbname="postgres", user=server["USER"], password=server["PASSWORD"] or None, **place
-    )
-    superuser.autocommit = True
-    with superuser.cursor() as cursor:
-        for role in (f"{name}_owner", f"{name}_app"):
-            cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x' NOSUPERUSER NOBYPASSRLS")
-        cursor.execute(f"CREATE DATABASE {name} OWNER {name}_owner")
-    address = "postgres://{}:x@{host}:{port}/{}"
-    try:
-        yield {
-            "DATABASE_URL": address.format(f"{name}_app", name, **place),
-            "DATABASE_OWNER_URL": address.format(f"{name}_owner", name, **place),
-        }
-    finally:
-        with superuser.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
-            cursor.execute(f"DROP ROLE {name}_owner, {name}_app")
-        superuser.close()
 
 
 def manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

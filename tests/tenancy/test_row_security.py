@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import ApiKey
-from tenancy import guards, owner, rls
+from tenancy import audit, guards, owner, rls
 from tenancy.models import Tenant
 from tenancy.scope import system_scope, tenant_scope
 from tests.factories import make_tenant
@@ -210,11 +212,51 @@ def test_the_role_may_change_rows_and_nothing_else(db: None) -> None:
         "DROP POLICY parley_tenant ON accounts_apikey",
         "DELETE FROM django_migrations",
         "UPDATE tenancy_auditentry SET action = 'x'",
-        "DELETE FROM tenancy_auditentry",
+        # Of the audit log a row may go where a trigger lets it, and the trigger is out of reach.
+        "TRUNCATE tenancy_auditentry",
+        "ALTER TABLE tenancy_auditentry DISABLE TRIGGER parley_audit",
+        "DROP TRIGGER parley_audit ON tenancy_auditentry",
+        "DROP FUNCTION parley_refuse() CASCADE",
+        "SET session_replication_role = replica",
     ):
         with pytest.raises(DatabaseError, match=r"permission denied|must be owner"):
             with transaction.atomic():
                 raw(statement)
+
+
+DELETE = "DELETE FROM tenancy_auditentry WHERE action = %s"
+
+
+def test_raw_sql_shortens_nobodys_trail(tenant: Tenant, other_tenant: Tenant) -> None:
+    for company in (tenant, other_tenant):
+        with tenant_scope(company):
+            audit.record("dataset.imported", company, name="客服", rows=503)
+    for scope in (tenant_scope(tenant), system_scope("test: everybody's trail")):
+        with scope, pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            raw(DELETE, "dataset.imported")
+    # Outside any scope there is nothing to delete.
+    assert raw(DELETE, "dataset.imported") == [(0,)]
+
+
+def test_only_the_trail_of_a_company_whose_time_is_over_goes_and_never_that_of_its_end(
+    tenant: Tenant, other_tenant: Tenant
+) -> None:
+    for company in (tenant, other_tenant):
+        with tenant_scope(company):
+            audit.record("dataset.imported", company, rows=503)
+            audit.record("tenant.closing_begun", company)
+    with system_scope("test: one leaves, the other has time left"):
+        for company, days in ((tenant, -1), (other_tenant, 1)):
+            Tenant.objects.filter(pk=company.pk).update(
+                state=Tenant.State.CLOSING, closes_at=timezone.now() + timedelta(days=days)
+            )
+    with tenant_scope(other_tenant), pytest.raises(DatabaseError, match="append-only"):
+        with transaction.atomic():
+            raw(DELETE, "dataset.imported")
+    with tenant_scope(tenant):
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            raw(DELETE, "tenant.closing_begun")
+        assert raw(DELETE, "dataset.imported") == [(1,)]
 
 
 def test_a_process_connected_as_a_powerful_role_is_stopped(db: None) -> None:

@@ -16,7 +16,9 @@ from django.utils.translation import get_language, get_language_info
 from django.utils.translation import gettext as _
 
 from accounts.access import memberships_of
-from apps.portal import comparison, rail, words
+from accounts.permissions import can_manage
+from apps.chatbot.models import Handoff
+from apps.portal import comparison, rail, version_rows, words
 from tenancy.models import Membership
 
 register = template.Library()
@@ -61,8 +63,8 @@ def memberships(context: template.Context) -> list[Membership]:
 
 
 @register.filter
-def rail_entries(request: HttpRequest) -> list[rail.Entry]:
-    return rail.entries_for(request)
+def rail_groups(request: HttpRequest) -> list[rail.Group]:
+    return rail.groups_for(request)
 
 
 @register.filter
@@ -137,7 +139,11 @@ def figure(value: Any) -> str:
 @register.filter
 def share(value: float | None) -> str:
     """0.312 -> 31 %."""
-    return "–" if value is None else _("%(share)s %%") % {"share": number_format(value * 100, 0)}
+    return (
+        "–"
+        if value is None
+        else _("%(share)s %%") % {"share": number_format(round(value * 100), 0)}
+    )
 
 
 @register.filter
@@ -167,6 +173,37 @@ def event_sentence(event: Any) -> str:
 @register.filter
 def failure_sentence(work: Any) -> str:
     return words.failure(work)
+
+
+@register.filter
+def proof_sentence(export: Any) -> str:
+    return words.proof(export.proof or {})
+
+
+@register.filter
+def manages(membership: Membership) -> bool:
+    return can_manage(membership)
+
+
+@register.filter
+def work_sentence(work: Any) -> str:
+    return words.long_work(work)
+
+
+@register.filter
+def attempt_sentence(attempt: Any) -> str:
+    return words.no_answer(attempt.error)
+
+
+@register.filter
+def work_failure(work: Any) -> str:
+    return words.work_failure(work)
+
+
+@register.filter
+def handoff_reason(conversation: Any) -> str:
+    """Why people have it, as `desk_queue` has annotated it."""
+    return str(dict(Handoff.Reason.choices).get(conversation.reason, conversation.reason))
 
 
 @register.filter
@@ -203,3 +240,18 @@ def signed_share(value: float | None) -> str:
 @register.filter
 def whole(value: float | None) -> str:
     return "–" if value is None else number(round(value))
+
+
+# --- Texts ---------------------------------------------------------------------------------------
+
+
+@register.filter
+def speaker(role: str) -> str:
+    """Who says it, or which part of an example it is."""
+    return version_rows.speaker_of(role)
+
+
+@register.filter
+def text_rows(text: str) -> int:
+    """How high a field must be for its text, within reason."""
+    return min(14, max(2, text.count("\n") + len(text) // 48 + 1))

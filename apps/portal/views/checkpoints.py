@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import tenant_page
 from accounts.permissions import can_override, can_promote, can_train
+from apps.portal.checkpoint_page import CheckpointPage
 from apps.portal.forms import OverrideForm
 from apps.portal.requests import TenantRequest
 from common.errors import ApplicationError
@@ -31,9 +32,11 @@ def models(request: TenantRequest) -> HttpResponse:
     judged = (
         Evaluation.objects.filter(state=State.SUCCEEDED).defer("report").order_by("-finished_at")
     )
-    checkpoints = Checkpoint.objects.select_related(
-        "base_model", "job", "dataset_version__dataset"
-    ).prefetch_related(Prefetch("evaluations", queryset=judged, to_attr="judgements"), "serving")
+    checkpoints = (
+        Checkpoint.objects.results()
+        .select_related("base_model", "job", "dataset_version__dataset")
+        .prefetch_related(Prefetch("evaluations", queryset=judged, to_attr="judgements"), "serving")
+    )
     context = {
         "deployments": Deployment.objects.select_related(
             "checkpoint__job", "previous", "base_model"
@@ -47,11 +50,34 @@ def models(request: TenantRequest) -> HttpResponse:
     return render(request, "portal/models.html", context)
 
 
+@require_safe
+@tenant_page()
+def checkpoint(request: TenantRequest, checkpoint_id: UUID) -> HttpResponse:
+    """One checkpoint: what it is worth, where it came from, where it goes, what it can become."""
+    page = _page(request, checkpoint_id)
+    return render(request, "portal/checkpoint.html", {"page": page})
+
+
+@require_safe
+@tenant_page()
+def live(request: TenantRequest, checkpoint_id: UUID) -> HttpResponse:
+    """What changes by itself; 204 while nothing has, the whole page where its outcome is another."""
+    page = _page(request, checkpoint_id)
+    if request.GET.get("seen") == page.fingerprint:
+        return HttpResponse(status=204)
+    response = render(request, "portal/checkpoint/live.html", {"page": page})
+    if request.GET.get("stage") != page.stage:
+        response["HX-Refresh"] = "true"
+    return response
+
+
 @require_POST
 @tenant_page(can_promote)
 def promote(request: TenantRequest, checkpoint_id: UUID) -> HttpResponse:
     """Let the checkpoint serve; against the gate's word only for an owner, with a reason."""
-    checkpoint = get_object_or_404(Checkpoint.objects.select_related("job"), pk=checkpoint_id)
+    checkpoint = get_object_or_404(
+        Checkpoint.objects.present().select_related("job"), pk=checkpoint_id
+    )
     reason = None
     if "override" in request.POST:
         form = OverrideForm(request.POST)
@@ -81,7 +107,9 @@ def promote(request: TenantRequest, checkpoint_id: UUID) -> HttpResponse:
 @tenant_page(can_train)
 def evaluate(request: TenantRequest, checkpoint_id: UUID) -> HttpResponse:
     """Compare again, beside what serves now."""
-    checkpoint = get_object_or_404(Checkpoint.objects.select_related("job"), pk=checkpoint_id)
+    checkpoint = get_object_or_404(
+        Checkpoint.objects.present().select_related("job"), pk=checkpoint_id
+    )
     try:
         services.evaluate_checkpoint(checkpoint=checkpoint, actor=request.user)
     except ApplicationError as error:
@@ -116,8 +144,19 @@ def roll_back(request: TenantRequest, deployment_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("portal:models", args=[slug]))
 
 
+def _page(request: TenantRequest, checkpoint_id: UUID) -> CheckpointPage:
+    found = Checkpoint.objects.select_related(
+        "base_model", "job__tenant", "step_of__tenant", "dataset_version__dataset"
+    )
+    return CheckpointPage(
+        get_object_or_404(found, pk=checkpoint_id),
+        request.membership,
+        against=request.GET.get("against", ""),
+    )
+
+
 def _back(request: TenantRequest, checkpoint: Checkpoint) -> HttpResponse:
     slug = request.tenant.slug
-    if checkpoint.job_id:
-        return HttpResponseRedirect(reverse("portal:job", args=[slug, checkpoint.job_id]))
-    return HttpResponseRedirect(reverse("portal:models", args=[slug]))
+    if request.POST.get("from") == "checkpoint" or not checkpoint.job_id:
+        return HttpResponseRedirect(reverse("portal:checkpoint", args=[slug, checkpoint.pk]))
+    return HttpResponseRedirect(reverse("portal:job", args=[slug, checkpoint.job_id]))

@@ -8,20 +8,27 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from accounts.access import memberships_of, tenant_page
+from accounts.access import closing_memberships_of, memberships_of, tenant_page
 from accounts.models import User
 from apps.portal import home_page
 from apps.portal.requests import TenantRequest
+from apps.portal.views.opening import may_open
 
 
 @require_safe
 @login_required
 def start(request: HttpRequest) -> HttpResponse:
     """Straight on where there is one tenant, a choice where there are several."""
-    places = memberships_of(cast(User, request.user))
+    user = cast(User, request.user)
+    places = memberships_of(user)
     if len(places) == 1:
         return HttpResponseRedirect(reverse("portal:home", args=[places[0].tenant.slug]))
-    return render(request, "portal/start.html", {"places": places})
+    context = {
+        "places": places,
+        "closing": closing_memberships_of(user),
+        "may_open": may_open(user),
+    }
+    return render(request, "portal/start.html", context)
 
 
 @require_safe

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.access import tenant_page
 from accounts.permissions import can_train
 from apps.portal import charts
+from apps.portal.forecasts import with_forecasts
 from apps.portal.job_page import JobPage
 from apps.portal.requests import TenantRequest
 from common.errors import ApplicationError
@@ -35,14 +36,16 @@ def jobs(request: TenantRequest) -> HttpResponse:
     counts = {state: n for state, n in counted}
     state = request.GET.get("state", "")
     found = FineTuningJob.objects.select_related(
-        "tenant", "base_model", "dataset_version__dataset", "checkpoint"
+        "tenant", "base_model", "dataset_version__dataset", "training_file", "checkpoint"
     ).order_by("-queued_at", "-number")
     if state in State.values:
         found = found.filter(state=state)
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    with_forecasts(page.object_list)
     context = {
         "page": page,
         "state": state,
+        "may_train": can_train(request.membership),
         "total": sum(counts.values()),
         "states": [(one.value, one.label, counts[one.value]) for one in State if one in counts],
     }
@@ -121,7 +124,7 @@ def retry(request: TenantRequest, job_id: UUID) -> HttpResponse:
 
 def _page(request: TenantRequest, job_id: UUID) -> JobPage:
     found = FineTuningJob.objects.select_related(
-        "tenant", "base_model", "dataset_version__dataset", "retry_of", "actor"
+        "tenant", "base_model", "dataset_version__dataset", "training_file", "retry_of", "actor"
     )
     return JobPage(get_object_or_404(found, pk=job_id), request.membership)
 

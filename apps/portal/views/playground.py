@@ -1,4 +1,4 @@
-"""The playground: one question to the base and to a tuned checkpoint, side by side, as they write."""
+"""The playground: one question to up to three models, side by side, as they write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -17,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import tenant_page
 from accounts.permissions import can_generate
-from apps.portal import answers, comparison
+from apps.portal import answers, askable, comparison
 from apps.portal.forms import AskForm
 from apps.portal.requests import TenantRequest
 from common.errors import ApplicationError
@@ -25,7 +24,6 @@ from gpt_core.models import Checkpoint, Evaluation, State
 
 logger = logging.getLogger(__name__)
 
-MOST_CHOICES = 100
 MOST_SUGGESTIONS = 3
 LONGEST_SUGGESTION = 120
 
@@ -33,14 +31,17 @@ LONGEST_SUGGESTION = 120
 @require_safe
 @tenant_page()
 def playground(request: TenantRequest) -> HttpResponse:
-    """The form, with the checkpoint that was asked for, else the one that serves, else the newest."""
-    found = Checkpoint.objects.select_related("base_model").prefetch_related("serving")
-    checkpoints = list(found.order_by("-created_at")[:MOST_CHOICES])
-    chosen = _chosen(request.GET.get("checkpoint"), checkpoints)
+    """The form for the models that the address names, else for the base and what serves."""
+    keys = request.GET.getlist("model")
+    if not keys and "checkpoint" in request.GET:
+        keys = _beside_its_base(request.GET["checkpoint"])
+    groups = askable.groups()
+    columns = askable.chosen(keys, groups)
     context = {
-        "checkpoints": checkpoints,
-        "chosen": chosen,
-        "suggestions": _suggestions(chosen) if chosen else [],
+        "groups": groups,
+        "columns": columns,
+        "slots": _slots(columns),
+        "suggestions": _suggestions(askable.checkpoint_of(columns)),
         "may_ask": can_generate(request.membership),
     }
     return render(request, "portal/playground.html", context)
@@ -49,14 +50,16 @@ def playground(request: TenantRequest) -> HttpResponse:
 @require_POST
 @tenant_page(can_generate)
 async def stream(request: TenantRequest) -> HttpResponseBase:
-    """One side's answer as lines of JSON: {"text"}, and at the end {"done"} or {"error"}."""
+    """One column's answer as lines of JSON: {"text"}, and at the end {"done"} or {"error"}."""
     form = AskForm(request.POST)
     if not form.is_valid():
         first = next(iter(form.errors.values()))
         return JsonResponse({"code": "invalid_question", "detail": str(first[0])}, status=400)
-    checkpoint = await _checkpoint(form.cleaned_data["checkpoint"])
+    found = await sync_to_async(askable.find)(form.cleaned_data["model"])
+    if found is None:
+        raise Http404
     response = StreamingHttpResponse(
-        _lines(checkpoint, form.cleaned_data), content_type="application/x-ndjson"
+        _lines(found.model, form.cleaned_data), content_type="application/x-ndjson"
     )
     # Neither a cache nor a buffering proxy may stand between the model and the reader.
     response["Cache-Control"] = "no-store"
@@ -64,11 +67,10 @@ async def stream(request: TenantRequest) -> HttpResponseBase:
     return response
 
 
-async def _lines(checkpoint: Checkpoint, asked: dict[str, Any]) -> AsyncIterator[str]:
+async def _lines(model: Checkpoint | str, asked: dict[str, Any]) -> AsyncIterator[str]:
     try:
         async for part in answers.write(
-            checkpoint,
-            tuned=asked["side"] == "tuned",
+            model,
             messages=asked["messages"],
             temperature=asked["temperature"],
             max_tokens=asked["max_tokens"],
@@ -84,25 +86,24 @@ async def _lines(checkpoint: Checkpoint, asked: dict[str, Any]) -> AsyncIterator
         yield json.dumps({"error": fault}, ensure_ascii=False) + "\n"
 
 
-@sync_to_async
-def _checkpoint(checkpoint_id: UUID) -> Checkpoint:
-    found = Checkpoint.objects.select_related("base_model", "tenant").filter(pk=checkpoint_id)
-    checkpoint = found.first()
-    if checkpoint is None:
-        raise Http404
-    return checkpoint
+def _beside_its_base(checkpoint_id: str) -> list[str]:
+    """A checkpoint's page names it alone; here it stands beside what it was before."""
+    found = askable.find(f"checkpoint:{checkpoint_id}")
+    if found is None or not isinstance(found.model, Checkpoint):
+        return []
+    return [f"base:{found.model.base_model_id}", found.key]
 
 
-def _chosen(wanted: str | None, checkpoints: list[Checkpoint]) -> Checkpoint | None:
-    for checkpoint in checkpoints:
-        if str(checkpoint.pk) == wanted:
-            return checkpoint
-    serving = (one for one in checkpoints if one.serving.all())
-    return next(serving, checkpoints[0] if checkpoints else None)
+def _slots(columns: list[askable.Askable]) -> list[tuple[int, askable.Askable | None]]:
+    """A choice for each column; the last ones may be left empty."""
+    empty = askable.MOST_COLUMNS - len(columns)
+    return list(enumerate([*columns, *[None] * empty], 1))
 
 
-def _suggestions(checkpoint: Checkpoint) -> list[str]:
+def _suggestions(checkpoint: Checkpoint | None) -> list[str]:
     """Short questions that it never saw in training, from its last comparison."""
+    if checkpoint is None:
+        return []
     done = Evaluation.objects.filter(checkpoint=checkpoint, state=State.SUCCEEDED)
     report = done.order_by("-finished_at").values_list("report", flat=True).first() or {}
     prompts = (comparison.prompt_of(sample) for sample in report.get("samples", []))

@@ -1,5 +1,7 @@
 """The base of every API view: it knows the tenant, says what it needs, and runs in the scope."""
 
+import functools
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
@@ -9,8 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts import idempotency
 from accounts.access import Credential, in_scope_while_streaming, scope_of
 from accounts.permissions import HasCapability
+from tenancy import quotas
 from tenancy.models import Tenant
 from tenancy.scope import current_scope
 
@@ -26,10 +30,14 @@ class TenantViewSet(GenericViewSet):
     An action that `needs` does not name is refused. The scope is entered when the credential is
     known and left after the response is rendered; a streaming response is iterated in it. Inside:
     self.tenant, self.credential.
+
+    Every POST honours `Idempotency-Key` (accounts.idempotency), in one transaction with its work. An
+    action that commits as it goes on, or talks to another machine, is named in `in_steps`.
     """
 
     model: ClassVar[type[Model]]
     needs: ClassVar[dict[str, str]] = {}
+    in_steps: ClassVar[frozenset[str]] = frozenset()
     permission_classes = [HasCapability]
 
     def needed_capability(self) -> str | None:
@@ -60,3 +68,26 @@ class TenantViewSet(GenericViewSet):
         if isinstance(request.auth, Credential):
             request.tenant = request.auth.tenant  # type: ignore[attr-defined]
             self._scopes.enter_context(scope_of(request.auth))
+            # Counted before anything is done, whatever comes of it.
+            quotas.take_request(request.auth.key_id)
+
+    def initial(self, request: Request, *args: Any, **values: Any) -> None:
+        super().initial(request, *args, **values)
+        self.refuse_unread(request)
+        act = getattr(self, "post", None)
+        if request.method == "POST" and act is not None:
+            # Only here is it known who asks, and that they may.
+            self.post = functools.partial(self._once, act)
+
+    def refuse_unread(self, request: Request) -> None:
+        """Raise here what can be refused before a byte of the body is read."""
+
+    def _once(
+        self, act: Callable[..., HttpResponseBase], request: Request, *args: Any, **values: Any
+    ) -> HttpResponseBase:
+        return idempotency.answered_once(
+            request,
+            self.credential,
+            lambda: act(request, *args, **values),
+            in_steps=self.action in self.in_steps,
+        )

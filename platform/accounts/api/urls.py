@@ -1,15 +1,27 @@
 """Ids are UUIDs already in the address: anything else is no address at all."""
 
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.api.views import ApiKeyViewSet, InvitationViewSet, MemberViewSet
+from accounts.api import views
+from accounts.api.usage import UsageViewSet
+from accounts.api.webhooks import DeliveryViewSet, WebhookViewSet
 
 router = SimpleRouter(use_regex_path=False)
 for prefix, viewset in (
-    ("members", MemberViewSet),
-    ("invitations", InvitationViewSet),
-    ("keys", ApiKeyViewSet),
+    ("members", views.MemberViewSet),
+    ("invitations", views.InvitationViewSet),
+    ("keys", views.ApiKeyViewSet),
+    ("audit", views.AuditViewSet),
+    ("webhooks", WebhookViewSet),
+    ("webhook-deliveries", DeliveryViewSet),
 ):
     router.register(prefix, viewset, basename=prefix)
 
-urlpatterns = router.urls
+tenant = views.TenantViewSet.as_view({"get": "retrieve", "patch": "partial_update"})
+usage = UsageViewSet.as_view({"get": "retrieve"})
+urlpatterns = [
+    path("tenant/", tenant, name="tenant"),
+    path("usage/", usage, name="usage"),
+    *router.urls,
+]

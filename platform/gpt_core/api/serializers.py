@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from common.api import ListQuery, StrictSerializer, WholeNumberField
+
+from ..fair_queue import NOTHING, Forecast
 from ..gate import Verdict
 from ..models import (
     BaseModel,
@@ -14,28 +17,22 @@ from ..models import (
     Deployment,
     DeploymentChange,
     Evaluation,
+    Export,
     FineTuningJob,
     JobEvent,
+    State,
+    Whose,
 )
 from ..verdict_text import sentence, summary
 
+MOST_ID = 2**63 - 1
 _SUPERVISED = (
     "id", "state", "created_at", "queued_at", "started_at", "finished_at", "attempt",
     "cancel_requested", "step", "steps", "progress", "eta_seconds", "failure",
 )  # fmt: skip
 
 
-class StrictSerializer(serializers.Serializer[Any]):
-    """Input: what is not known is refused by name, instead of being lost in silence."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict):
-            unknown = sorted(set(data) - set(self.fields))
-            if unknown:
-                raise serializers.ValidationError(
-                    {name: [_("There is no such field.")] for name in unknown[:20]}
-                )
-        return super().to_internal_value(data)
+# --- In ------------------------------------------------------------------------------------------
 
 
 class StartJobSerializer(StrictSerializer):
@@ -50,8 +47,18 @@ class StartJobSerializer(StrictSerializer):
     main_metric = serializers.CharField(max_length=40, required=False)
 
 
+class NewEvaluationSerializer(StrictSerializer):
+    checkpoint = serializers.UUIDField()
+    main_metric = serializers.CharField(max_length=40, required=False)
+
+
 class StartEvaluationSerializer(StrictSerializer):
     main_metric = serializers.CharField(max_length=40, required=False)
+
+
+class StartExportSerializer(StrictSerializer):
+    kind = serializers.CharField(max_length=8)
+    precision = serializers.CharField(max_length=8, required=False)
 
 
 class PromoteSerializer(StrictSerializer):
@@ -60,8 +67,46 @@ class PromoteSerializer(StrictSerializer):
     override_reason = serializers.CharField(max_length=2000, required=False, allow_blank=True)
 
 
-class EmptySerializer(StrictSerializer):
-    """A request that says all in its address."""
+class AfterQuery(StrictSerializer):
+    after = WholeNumberField(
+        min_value=0,
+        max_value=MOST_ID,
+        default=0,
+        help_text="The id of the last event that is known.",
+    )
+
+
+class AfterStepQuery(StrictSerializer):
+    after_step = WholeNumberField(min_value=0, max_value=MOST_ID, default=0)
+
+
+class JobsQuery(ListQuery):
+    state = serializers.ChoiceField(choices=State.choices, required=False)
+    deployment = serializers.CharField(max_length=63, required=False, source="deployment_name")
+    dataset_version = serializers.UUIDField(required=False)
+
+
+class CheckpointsQuery(ListQuery):
+    kind = serializers.ChoiceField(choices=Checkpoint.Kind.choices, required=False)
+    name = serializers.CharField(max_length=160, required=False)
+    job = serializers.UUIDField(required=False)
+    dataset_version = serializers.UUIDField(required=False)
+
+
+class OfCheckpointQuery(ListQuery):
+    checkpoint = serializers.UUIDField(required=False)
+    state = serializers.ChoiceField(choices=State.choices, required=False)
+
+
+class BasesQuery(ListQuery):
+    name = serializers.CharField(max_length=64, required=False)
+
+
+class DeploymentsQuery(ListQuery):
+    name = serializers.CharField(max_length=63, required=False)
+
+
+# --- Out -----------------------------------------------------------------------------------------
 
 
 class BaseModelSerializer(serializers.ModelSerializer[BaseModel]):
@@ -79,10 +124,22 @@ class BaseModelSerializer(serializers.ModelSerializer[BaseModel]):
         return base.engine_url is not None
 
 
+class FailureSerializer(serializers.Serializer[Any]):
+    """Why it ended without its result: a code, and whose it is to mend."""
+
+    code = serializers.CharField()
+    whose = serializers.ChoiceField(choices=[*Whose.choices, ("", "")])
+    detail = serializers.CharField()
+    line = serializers.IntegerField(allow_null=True)
+    pointer = serializers.CharField(allow_null=True)
+    log_tail = serializers.CharField()
+
+
 class SupervisedSerializer(serializers.ModelSerializer[Any]):
-    progress = serializers.FloatField(read_only=True)
+    progress = serializers.FloatField(read_only=True, allow_null=True)
     failure = serializers.SerializerMethodField()
 
+    @extend_schema_field(FailureSerializer(allow_null=True))
     def get_failure(self, row: Any) -> dict[str, Any] | None:
         if not row.failure_code:
             return None
@@ -97,8 +154,15 @@ class SupervisedSerializer(serializers.ModelSerializer[Any]):
 
 
 class JobSerializer(SupervisedSerializer):
+    method = serializers.DictField(read_only=True)
+    hyperparameters = serializers.DictField(read_only=True)
+    chosen = serializers.DictField(read_only=True)
+    reasons = serializers.DictField(read_only=True)
     base_model: Any = serializers.SlugRelatedField(slug_field="name", read_only=True)
     checkpoint = serializers.SerializerMethodField()
+    queue_position = serializers.SerializerMethodField()
+    starts_in_seconds = serializers.SerializerMethodField()
+    finishes_in_seconds = serializers.SerializerMethodField()
 
     class Meta:
         model = FineTuningJob
@@ -106,13 +170,31 @@ class JobSerializer(SupervisedSerializer):
             *_SUPERVISED, "name", "base_model", "dataset_version", "deployment_name", "number",
             "retry_of", "method", "hyperparameters", "chosen", "reasons", "seed", "precision",
             "main_metric", "tokens_per_second", "trained_tokens", "last_step", "best_step",
-            "best_loss", "checkpoint", "pause_requested",
+            "best_loss", "checkpoint", "pause_requested", "queue_position", "starts_in_seconds",
+            "finishes_in_seconds",
         )  # fmt: skip
         read_only_fields = fields
 
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_checkpoint(self, job: FineTuningJob) -> str | None:
         checkpoint = getattr(job, "checkpoint", None)
         return str(checkpoint.pk) if checkpoint else None
+
+    def get_queue_position(self, job: FineTuningJob) -> int | None:
+        """How many jobs start before it, and one; null where it does not wait in the queue."""
+        return self._forecast(job).position
+
+    def get_starts_in_seconds(self, job: FineTuningJob) -> float | None:
+        """An estimate; null where nobody can know."""
+        return self._forecast(job).starts_in
+
+    def get_finishes_in_seconds(self, job: FineTuningJob) -> float | None:
+        """An estimate; null where nobody can know."""
+        return self._forecast(job).finishes_in
+
+    def _forecast(self, job: FineTuningJob) -> Forecast:
+        forecasts: dict[Any, Forecast] = self.context.get("forecasts", {})
+        return forecasts.get(job.pk, NOTHING)
 
 
 class EventSerializer(serializers.ModelSerializer[JobEvent]):
@@ -122,19 +204,45 @@ class EventSerializer(serializers.ModelSerializer[JobEvent]):
         read_only_fields = fields
 
 
+class EventsSerializer(serializers.Serializer[Any]):
+    items = EventSerializer(many=True)
+    after = serializers.IntegerField(help_text="The parameter of the next page.")
+
+
+class CurveSerializer(serializers.Serializer[Any]):
+    """Columns of equal length."""
+
+    step = serializers.ListField(child=serializers.IntegerField())
+    loss = serializers.ListField(child=serializers.FloatField())
+    token_accuracy = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    learning_rate = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    grad_norm = serializers.ListField(child=serializers.FloatField(allow_null=True))
+
+
+class MetricsSerializer(serializers.Serializer[Any]):
+    train = CurveSerializer()
+    validation = CurveSerializer()
+
+
 class CheckpointSerializer(serializers.ModelSerializer[Checkpoint]):
+    manifest = serializers.DictField(read_only=True)
     base_model: Any = serializers.SlugRelatedField(slug_field="name", read_only=True)
+    erased_rows = serializers.IntegerField(
+        read_only=True,
+        help_text="Rows it learned from whose data was erased since: train anew where there are any.",
+    )
 
     class Meta:
         model = Checkpoint
         fields = (
             "id", "name", "kind", "base_model", "job", "dataset_version", "digest", "manifest",
-            "created_at",
+            "erased_rows", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 
 
 class EvaluationSerializer(SupervisedSerializer):
+    report = serializers.DictField(read_only=True, allow_null=True)
     verdict = serializers.SerializerMethodField()
 
     class Meta:
@@ -150,11 +258,27 @@ class EvaluationSerializer(SupervisedSerializer):
         return evaluation.verdict | {"summary": summary(verdict), "sentences": said}
 
 
+class ExportSerializer(SupervisedSerializer):
+    proof = serializers.DictField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Export
+        fields = (
+            *_SUPERVISED, "checkpoint", "kind", "precision", "filename", "size", "sha256", "proof",
+            "expires_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
 class ChangeSerializer(serializers.ModelSerializer[DeploymentChange]):
     class Meta:
         model = DeploymentChange
         fields = ("id", "kind", "before", "after", "evaluation", "actor", "override_reason", "at")
         read_only_fields = fields
+
+
+class ChangesSerializer(serializers.Serializer[Any]):
+    items = ChangeSerializer(many=True)
 
 
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):

@@ -20,7 +20,8 @@ from . import dialogues, doors
 from .answers import Completion, LoadedModel, Piece, Score
 from .dialogues import Messages, prompt_fields
 from .errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
-from .served import ServedModel, engine_of, served
+from .relays import arelay, arelay_stream
+from .served import ServedModel, embedder_engine, embedder_name, engine_of, served
 
 if TYPE_CHECKING:
     from .served import Model
@@ -39,15 +40,21 @@ __all__ = [
     "acount_tokens",
     "aensure_loaded",
     "aloaded_models",
+    "arelay",
+    "arelay_stream",
     "ascore",
     "astream",
     "choose",
     "complete",
     "count_tokens",
+    "embed",
+    "embedder_name",
     "ensure_loaded",
     "loaded_models",
     "score",
+    "served",
     "stream",
+    "unload",
 ]
 
 
@@ -179,6 +186,16 @@ async def acount_tokens(
     return await doors.aplay(found.engine, dialogues.count(found, asked))
 
 
+def embed(texts: Sequence[str], *, seconds: float | None = None) -> list[list[float]]:
+    """Vectors of meaning in the order of the texts, each of length one, from the model that
+    `settings.GPT_EMBEDDER` names. What a text is, it says itself ("query: ...", "passage: ...").
+
+    `seconds` is the longest wait. Raises EngineRefusedError("embedder_missing") where none is set.
+    """
+    engine = embedder_engine()
+    return doors.play(engine, dialogues.embedding(embedder_name(), texts), seconds=seconds)
+
+
 def ensure_loaded(model: Model) -> None:
     """Have the model's engine hold it, or raise what the engine says."""
     found = served(model)
@@ -201,6 +218,15 @@ async def aloaded_models(*, base: str) -> list[LoadedModel]:
     """`loaded_models` for asynchronous code."""
     engine = engine_of(base)
     return await doors.aplay(engine, dialogues.loaded(engine))
+
+
+def unload(*, base: str, name: str) -> bool:
+    """Have the engine of a base forget an adapter; answers that use it are finished first.
+
+    False where it knew none of this name. Whoever asks for it again has it loaded again.
+    """
+    engine = engine_of(base)
+    return doors.play(engine, dialogues.unload(engine, name))
 
 
 async def _aserved(model: Model) -> ServedModel:

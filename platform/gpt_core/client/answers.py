@@ -133,7 +133,7 @@ def pieces_of(line: str) -> Iterator[Piece]:
     document = _loads(content)
     with _reading(document):
         if "error" in document:
-            check(Reply(int(_status_of(document["error"])), {}, document))
+            check(Reply(int(status_of(document["error"])), {}, document))
         for choice in document["choices"][:1]:
             delta = choice.get("delta", choice)
             text = delta.get("content", delta.get("text")) or ""
@@ -180,9 +180,23 @@ def tokens_of(document: Any) -> list[int]:
         return [int(token) for token in document["tokens"]]
 
 
+def vectors_of(document: Any, count: int) -> list[list[float]]:
+    """Of /v1/embeddings, in the order asked, each of length one whoever made it."""
+    with _reading(document):
+        placed = {int(entry["index"]): entry["embedding"] for entry in document["data"]}
+        return [_unit([float(value) for value in placed[place]]) for place in range(count)]
+
+
 def count_of(document: Any) -> int:
     with _reading(document):
         return int(document["count"])
+
+
+def _unit(vector: list[float]) -> list[float]:
+    length = math.hypot(*vector)
+    if not length or not math.isfinite(length):
+        raise ValueError("a vector without a direction")
+    return [value / length for value in vector]
 
 
 class _reading:
@@ -208,7 +222,7 @@ def _loads(content: str) -> Any:
         raise EngineUnavailableError("engine_answer_unreadable", cause=content[:300]) from error
 
 
-def _status_of(error: Any) -> int:
+def status_of(error: Any) -> int:
     """Inside a stream the status line has passed: vLLM's code is the status, ours a word."""
     code = error.get("code") if isinstance(error, Mapping) else None
     return code if isinstance(code, int) and not isinstance(code, bool) else 500

@@ -56,19 +56,23 @@ def choice(model: ServedModel, body: Mapping[str, Any], choices: Sequence[str]) 
 def scoring(
     model: ServedModel, prompt: Mapping[str, Any], completions: Sequence[str]
 ) -> Dialogue[list[Score]]:
-    """Log-probabilities of completions: one call to our engine; to vLLM the prompt's and the
-    completions' tokens first, then `prompt_logprobs` over both together."""
+    """Log-probabilities of completions, after messages with the end of the turn: one call to our
+    engine; to vLLM the tokens first, then `prompt_logprobs` over prompt and completion together."""
     if (yield from owner(model.engine)) == "parley":
         body = {"model": model.name, **prompt, "completions": list(completions)}
         reply = yield from with_model(model, Call("POST", "/v1/score", body, again=True))
         return answers.scores_of(answers.check(reply))
     start = yield from tokens(model, prompt)
+    end: list[int] | None = None if "messages" in prompt else []
     found = []
     for text in completions:
         # No special tokens: the completion goes on where the prompt stops.
         own = yield from tokens(model, {"prompt": text, "add_special_tokens": False})
         if not own:
             raise EngineRefusedError("completion_empty", text, param="completions")
+        if end is None:
+            end = yield from end_of_turn(model, prompt, start, text, own)
+        own = own + end
         body = {
             "model": model.name,
             # One at a time, though the protocol takes many: with an adapter, prompts scored in
@@ -85,6 +89,29 @@ def scoring(
     return found
 
 
+def end_of_turn(
+    model: ServedModel,
+    prompt: Mapping[str, Any],
+    start: Sequence[int],
+    text: str,
+    own: Sequence[int],
+) -> Dialogue[list[int]]:
+    """The token with which the model's template ends an answer: what stands behind one.
+
+    Without it "card" could never lose against "card payment", which begins with it.
+    """
+    answered = [*prompt["messages"], {"role": "assistant", "content": text}]
+    asked = {"model": model.name, "messages": answered, "add_generation_prompt": False}
+    reply = yield from with_model(model, Call("POST", "/tokenize", asked, again=True))
+    whole = answers.tokens_of(answers.check(reply))
+    before = [*start, *own]
+    if whole[: len(before)] != before or len(whole) == len(before):
+        raise EngineRefusedError(
+            "end_of_turn_unknown", "the template writes answers otherwise", param="messages"
+        )
+    return whole[len(before) : len(before) + 1]
+
+
 def tokens(model: ServedModel, prompt: Mapping[str, Any]) -> Dialogue[list[int]]:
     reply = yield from with_model(model, _tokenize(model, prompt))
     return answers.tokens_of(answers.check(reply))
@@ -93,6 +120,12 @@ def tokens(model: ServedModel, prompt: Mapping[str, Any]) -> Dialogue[list[int]]
 def count(model: ServedModel, prompt: Mapping[str, Any]) -> Dialogue[int]:
     reply = yield from with_model(model, _tokenize(model, prompt))
     return answers.count_of(answers.check(reply))
+
+
+def embedding(name: str, texts: Sequence[str]) -> Dialogue[list[list[float]]]:
+    body = {"model": name, "input": list(texts)}
+    reply = yield Call("POST", "/v1/embeddings", body, again=True)
+    return answers.vectors_of(answers.check(reply), len(texts))
 
 
 def loaded(engine: Engine) -> Dialogue[list[LoadedModel]]:
@@ -127,6 +160,15 @@ def load(model: ServedModel) -> Dialogue[None]:
         # Somebody else was quicker. The name says which weights: they are the same.
         return
     answers.check(reply)
+
+
+def unload(engine: Engine, name: str) -> Dialogue[bool]:
+    """Have the engine forget an adapter; False where it knew none of this name."""
+    reply = yield Call("POST", "/v1/unload_lora_adapter", {"lora_name": name})
+    if reply.model_unknown or reply.status == 404:
+        return False
+    answers.check(reply)
+    return True
 
 
 def with_model(model: ServedModel, call: Call) -> Dialogue[Reply]:

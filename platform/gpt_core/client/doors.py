@@ -14,6 +14,7 @@ from django.conf import settings
 
 from common import fetch
 from common.fetch import FetchError, Outgoing
+from tenancy.scope import current_tenant_id
 
 from . import answers
 from .answers import Piece, Reply
@@ -23,19 +24,21 @@ from .served import Engine, ServedModel
 
 logger = logging.getLogger(__name__)
 
+TENANT_HEADER = "X-Parley-Tenant"
+
 #: Pauses before a call is tried again. Only what certainly did not arrive is tried twice, or what
 #: may be asked twice.
 _PAUSES = (0.1, 0.4)
 
 
-def play(engine: Engine, dialogue: Dialogue[Result]) -> Result:
-    """Carry on a dialogue to its result. Raises EngineUnavailableError, EngineBusyError,
-    EngineRefusedError."""
+def play(engine: Engine, dialogue: Dialogue[Result], *, seconds: float | None = None) -> Result:
+    """Carry on a dialogue to its result. `seconds` is the longest wait for one answer. Raises
+    EngineUnavailableError, EngineBusyError, EngineRefusedError."""
     with closing(dialogue):
         try:
             call = next(dialogue)
             while True:
-                call = dialogue.send(_answered(engine, call))
+                call = dialogue.send(_answered(engine, call, seconds))
         except StopIteration as stop:
             found: Result = stop.value
             return found
@@ -56,7 +59,7 @@ async def aplay(engine: Engine, dialogue: Dialogue[Result]) -> Result:
 def play_stream(model: ServedModel, body: Mapping[str, Any]) -> Iterator[Piece]:
     """The pieces of an answer as they are written. To stop reading is to hang up, and to hang up
     is to cancel."""
-    engine, request = model.engine, _outgoing(model.engine, _stream_call(body))
+    engine, request = model.engine, outgoing_stream(model.engine, body)
     for chance in ("load it", "last"):
         try:
             with fetch.streamed(request) as (status, headers, chunks):
@@ -65,7 +68,7 @@ def play_stream(model: ServedModel, body: Mapping[str, Any]) -> Iterator[Piece]:
                     return
                 reply = answers.parse(status, headers, fetch.whole(chunks))
         except FetchError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         if not (reply.model_unknown and model.folder is not None) or chance == "last":
             answers.check(reply)
         play(engine, load(model))
@@ -73,7 +76,7 @@ def play_stream(model: ServedModel, body: Mapping[str, Any]) -> Iterator[Piece]:
 
 async def aplay_stream(model: ServedModel, body: Mapping[str, Any]) -> AsyncGenerator[Piece]:
     """`play_stream` for asynchronous code."""
-    engine, request = model.engine, _outgoing(model.engine, _stream_call(body))
+    engine, request = model.engine, outgoing_stream(model.engine, body)
     for chance in ("load it", "last"):
         try:
             async with fetch.astreamed(request) as (status, headers, chunks):
@@ -84,20 +87,20 @@ async def aplay_stream(model: ServedModel, body: Mapping[str, Any]) -> AsyncGene
                     return
                 reply = answers.parse(status, headers, await fetch.awhole(chunks))
         except FetchError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         if not (reply.model_unknown and model.folder is not None) or chance == "last":
             answers.check(reply)
         await aplay(engine, load(model))
 
 
-def _answered(engine: Engine, call: Call) -> Reply:
+def _answered(engine: Engine, call: Call, seconds: float | None = None) -> Reply:
     for pause in (*_PAUSES, None):
         try:
-            incoming = fetch.fetch(_outgoing(engine, call))
+            incoming = fetch.fetch(_outgoing(engine, call, seconds))
             return answers.parse(incoming.status, incoming.headers, incoming.body)
         except FetchError as error:
             if pause is None or not _may_repeat(call, error):
-                raise _unavailable(error) from error
+                raise unavailable(error) from error
             time.sleep(pause)
     raise AssertionError("the last turn of the loop returns or raises")
 
@@ -109,7 +112,7 @@ async def _aanswered(engine: Engine, call: Call) -> Reply:
             return answers.parse(incoming.status, incoming.headers, incoming.body)
         except FetchError as error:
             if pause is None or not _may_repeat(call, error):
-                raise _unavailable(error) from error
+                raise unavailable(error) from error
             await asyncio.sleep(pause)
     raise AssertionError("the last turn of the loop returns or raises")
 
@@ -122,19 +125,23 @@ def _may_repeat(call: Call, error: FetchError) -> bool:
     return call.again and error.code == "broken_off"
 
 
-def _outgoing(engine: Engine, call: Call) -> Outgoing:
+def _outgoing(engine: Engine, call: Call, seconds: float | None = None) -> Outgoing:
     headers = {"Authorization": f"Bearer {engine.key}"} if engine.key else {}
+    if tenant_id := current_tenant_id():
+        # Whose turn it is in the engine, also where many companies ask the same base.
+        headers[TENANT_HEADER] = str(tenant_id)
     return Outgoing(
         call.method,
         engine.url + call.path,
         json=call.body,
         headers=headers,
-        seconds=float(getattr(settings, "ENGINE_TIMEOUT_SECONDS", 120)),
+        seconds=seconds or float(getattr(settings, "ENGINE_TIMEOUT_SECONDS", 120)),
     )
 
 
-def _stream_call(body: Mapping[str, Any]) -> Call:
-    return Call("POST", generation_path(body), {**body, "stream": True})
+def outgoing_stream(engine: Engine, body: Mapping[str, Any]) -> Outgoing:
+    """The request for an answer piece by piece."""
+    return _outgoing(engine, Call("POST", generation_path(body), {**body, "stream": True}))
 
 
 def _pieces(chunks: Iterator[bytes]) -> Iterator[Piece]:
@@ -169,6 +176,7 @@ def _check_end(last: Piece | None) -> None:
         raise EngineUnavailableError("engine_broke_off")
 
 
-def _unavailable(error: FetchError) -> EngineUnavailableError:
+def unavailable(error: FetchError) -> EngineUnavailableError:
+    """What the caller is told of a fault of the transport; the cause goes into the log."""
     logger.warning("engine: %s", error)
     return EngineUnavailableError(cause=str(error))

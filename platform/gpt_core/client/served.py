@@ -45,6 +45,22 @@ def engine_of(base: str) -> Engine:
     configured = settings.GPT_ENGINES.get(base)
     if configured is None:
         raise EngineRefusedError("base_not_served", base[:200], param="model")
+    return _engine(configured)
+
+
+def embedder_name() -> str:
+    """The model that texts are compared by; "" where none is configured."""
+    return next(iter(settings.GPT_EMBEDDER), "")
+
+
+def embedder_engine() -> Engine:
+    """Where that model is served; EngineRefusedError("embedder_missing") where there is none."""
+    if not settings.GPT_EMBEDDER:
+        raise EngineRefusedError("embedder_missing", param="model")
+    return _engine(settings.GPT_EMBEDDER[embedder_name()])
+
+
+def _engine(configured: str | dict[str, str]) -> Engine:
     if isinstance(configured, str):
         # The engine that `make run` starts asks for the key that both read from the settings.
         return Engine(_plain(configured), str(getattr(settings, "ENGINE_KEY", "")))
@@ -69,7 +85,8 @@ def served(model: Model) -> ServedModel:
 def _checkpoint_called(name: str) -> Checkpoint:
     from ..models import Checkpoint
 
-    found = Checkpoint.objects.select_related("base_model").filter(name=name).first()
+    present = Checkpoint.objects.present().select_related("base_model")
+    found = present.filter(name=name).first()
     if found is None:
         raise EngineRefusedError("model_unknown", name[:200], param="model")
     return found

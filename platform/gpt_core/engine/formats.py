@@ -102,10 +102,13 @@ class RowEncoder:
         return self._tokens(pieces)[0]
 
     def answer_ids(self, text: str) -> list[int]:
-        """The ids of an answer as they stand in a conversation, without the end of the turn."""
-        if not self._template:
-            return self.text_ids(" " + text.strip())
-        return self.text_ids(text.strip() if self._trims else text)
+        """The ids that an answer teaches in a conversation: its words and the end of its turn.
+
+        Raises EngineError `row_without_labels` for an answer of no words.
+        """
+        question, answer = _as_messages("?", text, False)
+        encoded = self.encode({"messages": [question, answer]}, max_length=1 << 30)
+        return [id_ for id_, learned in zip(encoded.ids, encoded.mask, strict=True) if learned]
 
     def text_ids(self, text: str) -> list[int]:
         """The ids of plain text: never a control token, whatever the text says."""

@@ -119,12 +119,13 @@ def the_base(name: str) -> BaseModel:
 
 def the_checkpoint(name: str) -> Checkpoint:
     """A checkpoint by its name, or the newest of a deployment ("support")."""
-    found = Checkpoint.objects.filter(name=name).first()
+    present = Checkpoint.objects.present()
+    found = present.filter(name=name).first()
     if found is None:
-        of_slot = Checkpoint.objects.filter(name__contains=f".{name}@").order_by("-created_at")
+        of_slot = present.filter(step_of=None, name__contains=f".{name}@").order_by("-created_at")
         found = of_slot.first()
     if found is None:
-        known = "\n  ".join(Checkpoint.objects.values_list("name", flat=True)[:10])
+        known = "\n  ".join(present.values_list("name", flat=True)[:10])
         raise CommandError(f"No checkpoint {name!r}. There are:\n  {known or 'none'}")
     return found
 

@@ -53,7 +53,10 @@ class BaseModel(models.Model):
 
 
 class FineTuningJob(Supervised):
-    """One fine-tuning of one base on one frozen dataset version, for one deployment."""
+    """One fine-tuning of one base on one frozen dataset version, for one deployment.
+
+    A job that names stored files gets its version when they have been checked (gpt_core.admission).
+    """
 
     KIND = "training"
     subject_path = "actor"
@@ -61,8 +64,18 @@ class FineTuningJob(Supervised):
     name = models.CharField(_("name"), max_length=64, blank=True, default="")
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="jobs")
     dataset_version = models.ForeignKey(
-        "labeling.DatasetVersion", on_delete=models.PROTECT, related_name="jobs"
+        "labeling.DatasetVersion", on_delete=models.PROTECT, null=True, related_name="jobs"
     )
+    training_file = models.ForeignKey(
+        "labeling.StoredFile", on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    validation_file = models.ForeignKey(
+        "labeling.StoredFile", on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    result_file = models.ForeignKey(
+        "labeling.StoredFile", on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    metadata = models.JSONField(_("metadata"), default=dict)
     deployment_name = models.CharField(_("deployment"), max_length=63)
     number = models.PositiveIntegerField(_("number"))
     retry_of = models.ForeignKey(
@@ -80,6 +93,8 @@ class FineTuningJob(Supervised):
     precision = models.CharField(_("precision"), max_length=10, default="auto")
     main_metric = models.CharField(_("main metric"), max_length=40, default="auto")
 
+    # Guessed when it was started (gpt_core.estimates): what later jobs are estimated by.
+    estimated_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     tokens_per_second = models.FloatField(null=True, blank=True)
     trained_tokens = models.PositiveBigIntegerField(default=0)
     best_step = models.PositiveBigIntegerField(null=True, blank=True)
@@ -96,6 +111,14 @@ class FineTuningJob(Supervised):
             ),
             models.CheckConstraint(
                 condition=models.Q(state__in=State.values), name="job_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(dataset_version__isnull=False)
+                | models.Q(
+                    training_file__isnull=False,
+                    state__in=[State.VALIDATING_FILES, State.FAILED, State.CANCELLED],
+                ),
+                name="job_has_rows_to_learn_from",
             ),
         ]
         indexes = [models.Index(fields=["state", "queued_at"], name="job_in_queue")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -10,14 +11,38 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from tenancy.models import TenantModel
+from tenancy.querysets import TenantManager, TenantQuerySet
 
 from .jobs import BaseModel, FineTuningJob
 from .states import State
 from .supervised import Supervised
 
 
+class CheckpointQuerySet(TenantQuerySet["Checkpoint"]):
+    def present(self) -> CheckpointQuerySet:
+        """Those whose files are there."""
+        return self.filter(deleted_at=None)
+
+    def results(self) -> CheckpointQuerySet:
+        """What jobs ended with, without the steps that were kept on the way."""
+        return self.present().filter(step_of=None)
+
+    def passed(self) -> CheckpointQuerySet:
+        """What the gate has let pass at some time."""
+        judged = Evaluation.objects.filter(state=State.SUCCEEDED, verdict__passed=True)
+        return self.present().filter(pk__in=judged.values("checkpoint"))
+
+
+class CheckpointManager(TenantManager.from_queryset(CheckpointQuerySet)):  # type: ignore[misc]
+    """The tenant's rows, with the questions of CheckpointQuerySet."""
+
+
 class Checkpoint(TenantModel):
-    """An immutable result: its name is never reused and its files are found by their digest."""
+    """An immutable result: its name is never reused and its files are found by their digest.
+
+    A job has one, its `checkpoint`; `step_of` names the job of a step that was kept on the way. The
+    row of a deleted one stays: what it was made from, judged by and served for still names it.
+    """
 
     subject_path = None
 
@@ -32,17 +57,27 @@ class Checkpoint(TenantModel):
     job = models.OneToOneField(
         FineTuningJob, on_delete=models.PROTECT, null=True, related_name="checkpoint"
     )
+    step_of = models.ForeignKey(
+        FineTuningJob, on_delete=models.PROTECT, null=True, related_name="step_checkpoints"
+    )
+    step = models.PositiveBigIntegerField(_("step"), null=True)
     dataset_version = models.ForeignKey(
         "labeling.DatasetVersion", on_delete=models.PROTECT, null=True, related_name="checkpoints"
     )
     digest = models.CharField(_("digest"), max_length=64, unique=True)
     manifest = models.JSONField(_("manifest"), default=dict)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+
+    objects: ClassVar[CheckpointManager] = CheckpointManager()
 
     class Meta:
         base_manager_name = "objects"
         ordering = ["-created_at"]
         verbose_name = _("checkpoint")
         verbose_name_plural = _("checkpoints")
+        constraints = [
+            models.UniqueConstraint(fields=["step_of", "step"], name="one_checkpoint_per_step")
+        ]
 
     def __str__(self) -> str:
         return self.name

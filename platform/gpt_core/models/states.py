@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
@@ -12,7 +11,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from tenancy.querysets import TenantManager, TenantQuerySet
+from tenancy.models import Tenant
+from tenancy.querysets import TenantManager, TenantQuerySet, seconds_from_now
 
 if TYPE_CHECKING:
     from .supervised import Supervised  # noqa: F401
@@ -55,18 +55,17 @@ class StateError(Exception):
     """A state was to change in another way than through `SupervisedQuerySet.move`."""
 
 
-def seconds_from_now(seconds: float) -> models.Expression:
-    """A moment by the database's clock."""
-    return models.ExpressionWrapper(
-        Now() + models.Value(timedelta(seconds=seconds)), output_field=models.DateTimeField()
-    )
-
-
 class SupervisedQuerySet(TenantQuerySet["Supervised"]):
     """Queries over supervised work, and the only place where a state changes."""
 
     def claimable(self) -> Self:
-        return self.filter(Q(not_before=None) | Q(not_before__lte=Now()), state=State.QUEUED)
+        """What may be begun now. A company that is suspended or closing has its work wait."""
+        active = Tenant.objects.filter(state=Tenant.State.ACTIVE)
+        return self.filter(
+            Q(not_before=None) | Q(not_before__lte=Now()),
+            state=State.QUEUED,
+            tenant_id__in=active.values("pk"),
+        )
 
     def expired(self) -> Self:
         return self.filter(state=State.RUNNING, lease_until__lt=Now())

@@ -19,7 +19,7 @@ from .states import TERMINAL, WAITING, State, StateError, SupervisedManager, Who
 
 
 class Supervised(TenantModel):
-    """A job that a worker supervises: training or evaluation."""
+    """A job that a worker supervises: training, evaluation or export."""
 
     KIND: ClassVar[str]
     _loaded_state: str | None = None
@@ -53,6 +53,8 @@ class Supervised(TenantModel):
     failure_whose = models.CharField(max_length=8, choices=Whose.choices, blank=True, default="")
     failure_detail = models.TextField(blank=True, default="")
     failure_line = models.PositiveBigIntegerField(null=True, blank=True)
+    # Which of the caller's parameters is at fault, and the figures of the sentence.
+    failure_data = models.JSONField(default=dict)
     failure_pointer = models.CharField(max_length=500, blank=True, default="")
     log_tail = models.TextField(blank=True, default="")
 

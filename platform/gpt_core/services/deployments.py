@@ -13,8 +13,10 @@ from common.errors import ApplicationError, ConflictError
 from tenancy import audit
 from tenancy.models import Membership
 
+from ..announcements import announce_deployment
 from ..gate import Verdict
 from ..models import Checkpoint, Deployment, DeploymentChange, Evaluation
+from ..promotion_checks import objections_to
 from ..verdict_text import sentence
 from . import engines
 from .evaluations import latest_evaluation
@@ -30,7 +32,8 @@ def promote(
 ) -> Deployment:
     """Let the checkpoint answer in the slot of this name (its own, where none is given).
 
-    The gate must have passed it beside what serves now, or an owner says why not to wait for that.
+    The gate must have passed it beside what serves now and no product may object, or an owner says
+    why not to wait for that.
     The engine has it loaded before the flip; the flip is one transaction; what served before stays
     loaded, so that a roll-back is one as well.
     """
@@ -46,9 +49,12 @@ def promote(
         _require_owner(actor)
     else:
         _require_passed(evaluation, current)
+        _require_no_objection(checkpoint, name)
     engines.require_engine(checkpoint)
     engines.load(checkpoint)
     with transaction.atomic():
+        if not Checkpoint.objects.present().filter(pk=checkpoint.pk).select_for_update().exists():
+            raise ConflictError("checkpoint_deleted", _("This checkpoint has been deleted."))
         slot = _locked_slot(name, checkpoint)
         before = slot.checkpoint
         # Somebody else promoted while the engine was loading: their choice was judged by nobody here.
@@ -76,7 +82,16 @@ def promote(
             checkpoint=checkpoint.name,
             overridden=bool(reason),
         )
+        announce_deployment("deployment.promoted", slot)
     return slot
+
+
+def require_admitted(*, checkpoint: Checkpoint, deployment: str) -> None:
+    """Raises what `promote` would raise where this checkpoint may not answer in that slot."""
+    current = Deployment.objects.filter(name=deployment).select_related("checkpoint").first()
+    _require_passed(latest_evaluation(checkpoint), current)
+    _require_no_objection(checkpoint, deployment)
+    engines.require_engine(checkpoint)
 
 
 def roll_back(*, deployment: Deployment, actor: User | None = None) -> Deployment:
@@ -109,6 +124,7 @@ def roll_back(*, deployment: Deployment, actor: User | None = None) -> Deploymen
             actor=actor,
             checkpoint=previous.name if previous else slot.base_model.name,
         )
+        announce_deployment("deployment.rolled_back", slot)
     return slot
 
 
@@ -132,6 +148,17 @@ def _require_passed(evaluation: Evaluation | None, current: Deployment | None) -
     comparable = (serving.base_model_id, serving.kind) == (candidate.base_model_id, candidate.kind)
     if comparable and evaluation.champion_id != serving.pk:
         raise _stale()
+
+
+def _require_no_objection(checkpoint: Checkpoint, deployment: str) -> None:
+    """A product that the checkpoint is to serve has a word in it."""
+    found = objections_to(checkpoint, deployment)
+    if found:
+        raise ConflictError(
+            found[0].code,
+            " ".join(str(one.sentence) for one in found),
+            extra={"objections": [{"code": one.code} | one.figures for one in found]},
+        )
 
 
 def _stale() -> ConflictError:

@@ -26,7 +26,9 @@ def evaluate_checkpoint(
         )
     with transaction.atomic():
         # The lock keeps two requests at once from starting two.
-        Checkpoint.objects.select_for_update().get(pk=checkpoint.pk)
+        current = Checkpoint.objects.select_for_update().get(pk=checkpoint.pk)
+        if current.deleted_at is not None:
+            raise ConflictError("checkpoint_deleted", _("This checkpoint has been deleted."))
         same = Evaluation.objects.filter(checkpoint=checkpoint, main_metric=main_metric)
         under_way = same.open().first()
         if under_way is not None:

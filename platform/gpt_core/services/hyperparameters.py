@@ -34,6 +34,7 @@ def _one_of(*choices: str) -> Check:
 HYPERPARAMETERS: Mapping[str, tuple[Check, Any]] = {
     "optimizer": (_one_of("adamw", "sgd"), _("adamw or sgd")),
     "learning_rate": (_number(1e-8, 1.0), _("a number from 0.00000001 to 1")),
+    "learning_rate_multiplier": (_number(0.001, 100), _("a number from 0.001 to 100")),
     "warmup": (_number(0, 100_000), _("a share below 1 or a number of steps up to 100000")),
     "schedule": (_one_of("cosine", "linear", "constant"), _("cosine, linear or constant")),
     "batch_size": (_whole(1, 1024), _("a whole number from 1 to 1024")),
@@ -60,7 +61,13 @@ MAIN_METRICS = (
 
 def resolve_hyperparameters(given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Every hyperparameter, as asked or "auto". Raises ApplicationError naming the field."""
-    return _resolve(given, HYPERPARAMETERS, "hyperparameters")
+    found = _resolve(given, HYPERPARAMETERS, "hyperparameters")
+    if AUTO not in (found["learning_rate"], found["learning_rate_multiplier"]):
+        raise invalid(
+            "hyperparameters.learning_rate_multiplier",
+            _("absent where the learning rate itself is given"),
+        )
+    return found
 
 
 def resolve_method(given: Mapping[str, Any] | str | None) -> dict[str, Any]:

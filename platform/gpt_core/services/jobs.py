@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
+from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from common.errors import ConflictError
-from labeling.models import DatasetVersion
-from tenancy import audit
+from labeling.models import DatasetVersion, StoredFile
+from tenancy import audit, quotas
 
 from .. import dispatch
-from ..models import BaseModel, Evaluation, FineTuningJob, State, Supervised
+from ..estimates import estimate_training, require_room_in_month
+from ..file_estimates import foresee_files
+from ..models import BaseModel, FineTuningJob, State, Supervised
 from .hyperparameters import MAIN_METRICS, invalid, resolve_hyperparameters, resolve_method
 
 _DEPLOYMENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
@@ -39,7 +43,8 @@ def start_fine_tuning(
 ) -> FineTuningJob:
     """Put a job in the queue. What nobody chose is "auto", and shown once it is chosen.
 
-    Raises ApplicationError with the field at fault; nothing is written then.
+    Raises ApplicationError with the field at fault, and QuotaError where the month has no room for so
+    many tokens; nothing is written then.
     """
     if not _DEPLOYMENT.fullmatch(deployment):
         raise invalid("deployment", _("small letters, digits and hyphens, 63 at most"))
@@ -65,13 +70,76 @@ def start_fine_tuning(
         "retry_of": retry_of,
         "state": State.VALIDATING_FILES,
     }
+    # A training that is let in finishes; one that would begin without room is told so now.
+    quotas.require_room(status_hint=409)
+    estimate = estimate_training(
+        dataset_version=dataset_version,
+        base_model=base_model,
+        hyperparameters=values["hyperparameters"],  # type: ignore[arg-type]
+    )
+    values["estimated_tokens"] = estimate.guessed_tokens
     with transaction.atomic():
+        require_room_in_month(estimate)
         job = _create_with_next_number(values)
         dispatch.record(job, "created")
         audit.record("job.started", job, dataset_version=str(dataset_version.pk))
         dispatch.ring_for_admission()
         # Where trainers are the only workers, they admit as well.
         dispatch.ring()
+    return job
+
+
+def start_from_files(
+    *,
+    training_file: StoredFile,
+    base_model: BaseModel,
+    validation_file: StoredFile | None = None,
+    suffix: str = "",
+    method: Mapping[str, Any] | str | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    metadata: Mapping[str, str] | None = None,
+    actor: User | None = None,
+    retry_of: FineTuningJob | None = None,
+) -> FineTuningJob:
+    """A job that learns from stored files. They are checked and frozen by a worker before it is queued;
+    what is at fault in them fails it. The suffix names the deployment that it is made for.
+
+    Raises QuotaError where the month has no room for as many tokens as the files seem to hold. The
+    rows themselves are held against it once they have been read.
+    """
+    if len(suffix) > 64:
+        raise invalid("suffix", _("at most 64 characters"))
+    if seed is not None and (type(seed) is not int or not 0 <= seed <= _MOST_SEED):
+        raise invalid("seed", _("a whole number from 0 to 2147483647"))
+    values = {
+        "training_file": training_file,
+        "validation_file": validation_file,
+        "base_model": base_model,
+        "deployment_name": slugify(suffix).replace("_", "-")[:63].strip("-") or "fine-tuned",
+        "name": suffix,
+        "method": resolve_method(method),
+        "hyperparameters": _within_context(resolve_hyperparameters(hyperparameters), base_model),
+        "seed": secrets.randbelow(_MOST_SEED) if seed is None else seed,
+        "metadata": dict(metadata or {}),
+        "actor": actor,
+        "retry_of": retry_of,
+        "state": State.VALIDATING_FILES,
+    }
+    quotas.require_room(status_hint=409)
+    estimate = foresee_files(
+        training_file=training_file,
+        validation_file=validation_file,
+        base_model=base_model,
+        hyperparameters=values["hyperparameters"],  # type: ignore[arg-type]
+    )
+    values["estimated_tokens"] = estimate.guessed_tokens
+    with transaction.atomic():
+        require_room_in_month(estimate)
+        job = _create_with_next_number(values)
+        dispatch.record(job, "created")
+        audit.record("job.started", job, training_file=str(training_file.pk))
+        dispatch.ring_for_files()
     return job
 
 
@@ -102,6 +170,20 @@ def retry_job(job: FineTuningJob, *, actor: User | None = None) -> FineTuningJob
     """A new job that asks for the same; the old one stays what it is."""
     if job.state not in (State.FAILED, State.CANCELLED):
         raise _wrong_state(job)
+    if job.dataset_version is None:
+        assert job.training_file is not None
+        return start_from_files(
+            training_file=job.training_file,
+            validation_file=job.validation_file,
+            base_model=job.base_model,
+            suffix=job.name,
+            method=job.method,
+            hyperparameters=job.hyperparameters,
+            seed=job.seed,
+            metadata=job.metadata,
+            actor=actor,
+            retry_of=job,
+        )
     return start_fine_tuning(
         dataset_version=job.dataset_version,
         base_model=job.base_model,
@@ -132,7 +214,7 @@ def _ask(job: Supervised, to: str, *, flag: str, code: str) -> Supervised:
 
 
 def _noun(job: Supervised) -> str:
-    return "evaluation" if isinstance(job, Evaluation) else "job"
+    return "job" if isinstance(job, FineTuningJob) else job.KIND
 
 
 def _create_with_next_number(values: dict[str, Any]) -> FineTuningJob:

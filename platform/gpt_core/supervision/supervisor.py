@@ -11,12 +11,14 @@ from typing import TypeVar
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from common.errors import ApplicationError
+from tenancy import quotas
 
 from .. import dispatch, job_folder
 from ..dispatch import Failure
 from ..models import (
     TERMINAL,
     Evaluation,
+    Export,
     FineTuningJob,
     JobEvent,
     JobMetric,
@@ -26,6 +28,7 @@ from ..models import (
 )
 from .child import Child
 from .evaluation import EvaluationWork
+from .export import ExportWork
 from .lease import Lease, LeaseLostError
 from .tail import Tail
 from .training import TrainingWork
@@ -78,6 +81,8 @@ def _work_of(row: Supervised) -> Work:
         return TrainingWork(row)
     if isinstance(row, Evaluation):
         return EvaluationWork(row)
+    if isinstance(row, Export):
+        return ExportWork(row)
     raise TypeError(f"nobody supervises {type(row).__name__}")
 
 
@@ -181,6 +186,8 @@ class _Attempt:
             if self.lease.advance(tail.offset, offset, **reading.changes):
                 JobMetric.objects.bulk_create(reading.metrics, ignore_conflicts=True)
                 JobEvent.objects.bulk_create(reading.events)
+                quotas.count_training_tokens(reading.trained_tokens - self.work.trained_tokens)
+        self.work.trained_tokens = max(reading.trained_tokens, self.work.trained_tokens)
         tail.offset = offset
         return True
 

@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 
-from common.errors import ApplicationError
-from common.strict_json import loads
 from tenancy import audit
 
 from .. import dispatch, job_folder
 from ..dispatch import Failure
 from ..models import Checkpoint, Evaluation, FineTuningJob, JobEvent, JobMetric, State
+from . import steps
 from .lease import Lease
-from .work import Reading, Work, WorkError, engine, mapping, number, text, whole
+from .results import keep_results
+from .work import Reading, Work, WorkError, engine, json_of, mapping, number, text, whole
 
 PUBLICATION = "publication.json"
 PUBLISHED = "published.json"
@@ -32,6 +32,10 @@ class TrainingWork(Work):
     EVENTS: ClassVar[str] = "events.jsonl"
     row: FineTuningJob
 
+    def __init__(self, row: FineTuningJob) -> None:
+        super().__init__(row)
+        self.trained_tokens = row.trained_tokens
+
     def prepare(self) -> Path:
         if not Path(self.row.base_model.folder).is_dir():
             raise WorkError(
@@ -40,6 +44,7 @@ class TrainingWork(Work):
         folder = job_folder.write_training(self.row)
         for stale in (PUBLICATION, PUBLISHED):
             (folder / stale).unlink(missing_ok=True)
+        steps.forget(folder)
         return folder
 
     def command(self, folder: Path) -> list[str] | None:
@@ -49,7 +54,8 @@ class TrainingWork(Work):
             job_folder.write_json(folder / PUBLICATION, self.manifest(folder))
             store = str(job_folder.store_folder())
             return engine("publication", str(folder / "best"), store, PUBLICATION, PUBLISHED)
-        return None
+        more = steps.next_publication(folder, self.finished, self.manifest(folder), self.row)
+        return engine("publication", *more) if more is not None else None
 
     def read(self, event: dict[str, Any], reading: Reading) -> None:
         self.hear_the_end(event)
@@ -74,9 +80,9 @@ class TrainingWork(Work):
                 reading.changes |= {
                     "best_step": whole(event.get("best_step")),
                     "best_loss": number(event.get("best_loss")),
-                    "trained_tokens": whole(event.get("trained_tokens")) or 0,
                     "eta_seconds": 0.0,
                 }
+                self._read_tokens(event.get("tokens", event.get("trained_tokens")), reading)
                 self._tell(event, reading, code="training_finished")
             case "started" | "log":
                 self._tell(event, reading)
@@ -85,8 +91,15 @@ class TrainingWork(Work):
         published = self._published(folder)
         manifest = self._manifest_of(published)
         job = self.row
+        kept = steps.published(folder, self.finished or {}, job)
+        table = keep_results(job)
         with transaction.atomic():
-            lease.end(State.SUCCEEDED, eta_seconds=0.0, log_tail=job_folder.log_tail(folder))
+            lease.end(
+                State.SUCCEEDED,
+                eta_seconds=0.0,
+                result_file=table,
+                log_tail=job_folder.log_tail(folder),
+            )
             checkpoint = Checkpoint.objects.create(
                 tenant_id=job.tenant_id,
                 name=published["name"],
@@ -97,16 +110,19 @@ class TrainingWork(Work):
                 digest=published["digest"],
                 manifest=manifest,
             )
+            steps.write(kept, job, checkpoint)
             Evaluation.objects.create(
                 tenant_id=job.tenant_id, checkpoint=checkpoint, main_metric=job.main_metric
             )
-            dispatch.record(job, "checkpoint_published", name=checkpoint.name)
+            dispatch.record(
+                job, "checkpoint_published", name=checkpoint.name, checkpoint=str(checkpoint.pk)
+            )
             audit.record("checkpoint.published", checkpoint, name=checkpoint.name)
             dispatch.ring()
-        self._sweep(published["digest"])
+        self._sweep({published["digest"], *(one.digest for one in kept)})
 
     def failure(self, code: int, folder: Path) -> Failure:
-        said = mapping(_json_of(folder / PUBLISHED).get("error"))
+        said = mapping(json_of(folder / PUBLISHED).get("error"))
         if said:
             return Failure(text(said.get("code"), "publication"), detail=text(said.get("detail")))
         return super().failure(code, folder)
@@ -115,7 +131,7 @@ class TrainingWork(Work):
         """All of the manifest but the files and the hash in the name, which publication adds."""
         job, finished = self.row, self.finished or {}
         best = folder / "best"
-        config = _json_of(best / "adapter_config.json") if job.method.get("type") != "full" else {}
+        config = json_of(best / "adapter_config.json") if job.method.get("type") != "full" else {}
         job.refresh_from_db(fields=["chosen"])
         version = job.dataset_version
         return {
@@ -127,7 +143,7 @@ class TrainingWork(Work):
             "alpha": config.get("lora_alpha"),
             "rslora": bool(config.get("use_rslora", False)),
             "targets": config.get("target_modules", []),
-            "dataset": {"id": str(version.pk), "digest": version.digest},
+            "dataset": {"id": str(version.pk), "digest": version.digest},  # type: ignore[union-attr]
             "job": str(job.pk),
             "parameters": job.chosen,
             "code_version": metadata.version("parley"),
@@ -155,11 +171,17 @@ class TrainingWork(Work):
         )
 
     def _read_progress(self, event: dict[str, Any], reading: Reading) -> None:
-        for source, column in (("step", "step"), ("steps", "steps"), ("tokens", "trained_tokens")):
-            if (found := whole(event.get(source))) is not None:
+        for column in ("step", "steps"):
+            if (found := whole(event.get(column))) is not None:
                 reading.changes[column] = found
+        self._read_tokens(event.get("tokens"), reading)
         for name in ("tokens_per_second", "eta_seconds"):
             reading.changes[name] = number(event.get(name))
+
+    def _read_tokens(self, tokens: Any, reading: Reading) -> None:
+        """Tokens read in training. What an attempt does again after a crash is not the tenant's."""
+        most = max(whole(tokens) or 0, reading.trained_tokens, self.trained_tokens)
+        reading.trained_tokens = reading.changes["trained_tokens"] = most
 
     def _tell(self, event: dict[str, Any], reading: Reading, code: str = "") -> None:
         data = {key: value for key, value in event.items() if key not in ("type", "token", "t")}
@@ -174,31 +196,24 @@ class TrainingWork(Work):
         )
 
     def _published(self, folder: Path) -> dict[str, str]:
-        said = _json_of(folder / PUBLISHED)
+        said = json_of(folder / PUBLISHED)
         name, digest = text(said.get("name")), text(said.get("digest"))
         if not name.startswith(f"{self.row.unhashed_name}-") or len(digest) != 64:
             raise WorkError(Failure("publication_missing", detail="no checkpoint was published"))
         return {"name": name, "digest": digest}
 
     def _manifest_of(self, published: dict[str, str]) -> dict[str, Any]:
-        manifest = _json_of(job_folder.store_folder() / published["digest"] / "manifest.json")
+        manifest = json_of(job_folder.store_folder() / published["digest"] / "manifest.json")
         if manifest.get("job") != str(self.row.pk):
             raise WorkError(Failure("publication_missing", detail="the manifest names another job"))
         return manifest
 
-    def _sweep(self, kept: str) -> None:
+    def _sweep(self, kept: set[str]) -> None:
         """Remove what earlier attempts at this job published before they could say so."""
         if self.row.attempt == 1:
             return
         mine = str(self.row.pk)
         for folder in job_folder.store_folder().iterdir():
-            is_other = len(folder.name) == 64 and folder.name != kept
-            if is_other and _json_of(folder / "manifest.json").get("job") == mine:
+            is_other = len(folder.name) == 64 and folder.name not in kept
+            if is_other and json_of(folder / "manifest.json").get("job") == mine:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _json_of(path: Path) -> dict[str, Any]:
-    try:
-        return mapping(loads(path.read_bytes()))
-    except (OSError, ApplicationError):
-        return {}

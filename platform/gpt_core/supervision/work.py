@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from common.errors import ApplicationError
+from common.strict_json import loads
+
 from ..dispatch import Failure
 from ..models import JobEvent, JobMetric, Supervised, Whose
 from .lease import Lease
@@ -29,6 +32,7 @@ class Reading:
     changes: dict[str, Any] = field(default_factory=dict)
     metrics: list[JobMetric] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
+    trained_tokens: int = 0
 
 
 class Work(ABC):
@@ -41,6 +45,8 @@ class Work(ABC):
         self.row = row
         self.finished: dict[str, Any] | None = None
         self.failed: dict[str, Any] | None = None
+        # Of which the tenant's usage knows by now.
+        self.trained_tokens = 0
 
     @abstractmethod
     def prepare(self) -> Path:
@@ -88,6 +94,14 @@ class Work(ABC):
 def engine(module: str, *arguments: str) -> list[str]:
     """The command of an engine process. torch lives there, never in the one that supervises."""
     return [sys.executable, "-m", f"gpt_core.engine.{module}", *arguments]
+
+
+def json_of(path: Path) -> dict[str, Any]:
+    """The object in a file that a process wrote; empty where there is none that can be read."""
+    try:
+        return mapping(loads(path.read_bytes()))
+    except (OSError, ApplicationError):
+        return {}
 
 
 def text(value: Any, otherwise: str = "") -> str:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -41,6 +41,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     "passages": ("passages", "参考资料"),
 }  # fmt: skip
 
+# A mapping with this key is whole: a column that it does not name means nothing.
+NOTHING_ELSE = "*"
+
 # The first of these whose roles are all there says what a row is.
 SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("messages", ("messages",)),
@@ -53,6 +56,8 @@ SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("question", ("input", "output")),
     ("text", ("text", "labels")),
     ("text", ("text", "category")),
+    # Not labelled yet: it comes in as a draft, for people to label.
+    ("text", ("text",)),
 )
 
 # What a row of any shape may have beside what makes its shape.
@@ -79,6 +84,10 @@ class Columns:
     roles: Mapping[str, int]
     required: frozenset[str]
     ignored: tuple[str, ...]
+
+
+# What the header of a table means, or what is wrong with it.
+Recognise = Callable[[Sequence[str]], Columns | Fault]
 
 
 @lru_cache(maxsize=512)
@@ -108,6 +117,8 @@ def recognised(cells: Sequence[str], mapping: Mapping[str, str] | None) -> Colum
     names = tuple(cell.strip().strip("\ufeff") for cell in cells)
     chosen: dict[str, int] = {}
     for wanted, column in (mapping or {}).items():
+        if wanted == NOTHING_ELSE:
+            continue
         if column not in names:
             return Fault(
                 "column_missing", figures={"column": excerpt(column), "found": _listed(names)}
@@ -115,7 +126,8 @@ def recognised(cells: Sequence[str], mapping: Mapping[str, str] | None) -> Colum
         chosen[wanted] = names.index(column)
     # A column that the mapping speaks of means nothing else any more.
     spoken_of = set(chosen.values())
-    roles = {role: i for role, i in roles_of(names).items() if i not in spoken_of} | chosen
+    guessed = {} if mapping and NOTHING_ELSE in mapping else roles_of(names)
+    roles = {role: i for role, i in guessed.items() if i not in spoken_of} | chosen
     shapes = shapes_in(roles)
     if not shapes:
         return Fault("columns_unknown", figures={"found": _listed(names)})
@@ -139,7 +151,7 @@ def understood_mapping(mapping: Mapping[str, str] | None) -> dict[str, str] | No
         return None
     roles = {}
     for key, column in mapping.items():
-        role = meaning(key)
+        role = key if key == NOTHING_ELSE else meaning(key)
         if role is None:
             raise KeyError(key)
         roles[role] = column

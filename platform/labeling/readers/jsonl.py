@@ -52,7 +52,9 @@ def parsed(text: str, line: int, at: str = "") -> RawRow | Fault:
         return Fault(error.code, line, at)
 
 
-def read_json_array(pieces: Iterable[Piece]) -> Iterator[RawRow | Fault]:
+def read_json_array(
+    pieces: Iterable[Piece], *, limit: int = MAX_ROW_BYTES
+) -> Iterator[RawRow | Fault]:
     """The elements of the array that the text begins with, each with the line it begins on.
 
     What follows the end of the array is read as JSON Lines, so that a stray `[]` on the first line
@@ -60,24 +62,29 @@ def read_json_array(pieces: Iterable[Piece]) -> Iterator[RawRow | Fault]:
     fault says from which line on.
     """
     rest = iter(pieces)
-    array = _Array()
+    array = Array(limit)
     yield from array.read(rest)
-    yield from read_json_lines(_whole_lines(rest, array.remainder))
+    remainder = array.remainder
+    if remainder is not None and remainder.text.strip(BLANK):
+        yield Fault("json_after_array", remainder.number)
+        # It has been reported; its line end must still count.
+        remainder = Piece(remainder.number, "\n" if remainder.ends_line else "")
+    yield from read_json_lines(_whole_lines(rest, remainder, limit))
 
 
-def _whole_lines(pieces: Iterator[Piece], first: Piece | None) -> Iterator[Line]:
+def _whole_lines(pieces: Iterator[Piece], first: Piece | None, limit: int) -> Iterator[Line]:
     """Put the pieces of each line together again; one that is too long is skipped."""
     held: list[str] = []
     size = 0
     for piece in (piece for piece in _chained(first, pieces)):
         size += len(piece.text)
-        if size <= MAX_ROW_BYTES:
+        if size <= limit:
             held.append(piece.text)
         if piece.ends_line:
-            yield _line(piece.number, "".join(held), size)
+            yield _line(piece.number, "".join(held), size > limit)
             held, size = [], 0
     if size:
-        yield _line(piece.number, "".join(held), size)
+        yield _line(piece.number, "".join(held), size > limit)
 
 
 def _chained(first: Piece | None, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -86,8 +93,8 @@ def _chained(first: Piece | None, pieces: Iterator[Piece]) -> Iterator[Piece]:
     yield from pieces
 
 
-def _line(number: int, text: str, size: int) -> Line:
-    if size > MAX_ROW_BYTES:
+def _line(number: int, text: str, is_too_long: bool) -> Line:
+    if is_too_long:
         return Line(number, None, "line_too_long")
     if any("\udc80" <= character <= "\udcff" for character in text):
         return Line(number, None, "line_not_readable")
@@ -100,11 +107,13 @@ _TOKEN = re.compile(r'"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*(?P<closed>"?)|[\[\]{},]')
 _STRING_GOES_ON = re.compile(r'[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*(?P<closed>"?)')
 
 
-class _Array:
+class Array:
     """Cuts a JSON array into the texts of its elements, never holding more than one."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_ROW_BYTES, at: tuple[str | int, ...] = ()) -> None:
         self.remainder: Piece | None = None  # what stands behind the end of the array
+        self._limit = limit
+        self._at = at
         self._index = 0
         self._depth = -1  # 0 between the brackets of the array, more inside an element
         self._in_string = False
@@ -154,7 +163,7 @@ class _Array:
                     yield self._element()
                 self._after_comma = sign == ","
                 if sign == "]":
-                    yield from self._close(Piece(piece.number, text[kept:]))
+                    self.remainder = Piece(piece.number, text[kept:])
                     return
         self._keep(text[kept:], piece.number)
 
@@ -163,27 +172,20 @@ class _Array:
             return
         self._line = self._line or number
         self._size += len(text)
-        if self._size > MAX_ROW_BYTES:
+        if self._size > self._limit:
             self._held.clear()
         else:
             self._held.append(text)
 
     def _element(self) -> RawRow | Fault:
-        at = pointer_to(self._index)
+        at = pointer_to(*self._at, self._index)
         text, size, line = "".join(self._held), self._size, self._line
         self._index += 1
         self._begin()
-        if size > MAX_ROW_BYTES:
-            return Fault("line_too_long", line, at, {"limit": MAX_ROW_BYTES})
+        if size > self._limit:
+            return Fault("line_too_long", line, at, {"limit": self._limit})
         # The first line of the text counts, so blanks in front of it must not hide line ends.
         found = parsed(text.strip(BLANK), line, at)
         if isinstance(found, Fault) and any("\udc80" <= sign <= "\udcff" for sign in text):
             return Fault("line_not_readable", line, at)
         return found
-
-    def _close(self, remainder: Piece) -> Iterator[Fault]:
-        self.remainder = remainder
-        if remainder.text.strip(BLANK):
-            yield Fault("json_after_array", remainder.number)
-            # It has been reported; its line end must still count.
-            self.remainder = Piece(remainder.number, "\n" if remainder.ends_line else "")

@@ -2,14 +2,14 @@
 
 OpenAI chat (`messages`, with `weight`), prompt and completion (texts or lists of messages),
 ShareGPT (`conversations`), Alpaca (`instruction`, `input`, `output`), question and answer, and
-text with labels. Every fault of a row is found, not only the first.
+text, with labels or to be labelled. Every fault of a row is found, not only the first.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from labeling.faults import Fault, excerpt
-from labeling.readers.columns import BESIDE, roles_of, shapes_in
+from labeling.readers.columns import BESIDE, NOTHING_ELSE, roles_of, shapes_in
 from labeling.readers.raw import RawRow
 from labeling.rows import (
     CHAT,
@@ -62,7 +62,8 @@ class Reading:
         if self.raw.names:  # a table's reader has already said what its columns mean
             self._keys = {name: name for name in names}
         else:
-            self._keys = {role: names[index] for role, index in roles_of(names).items()}
+            guessed = {} if mapping and NOTHING_ELSE in mapping else roles_of(names)
+            self._keys = {role: names[index] for role, index in guessed.items()}
             self._keys |= {r: key for r, key in (mapping or {}).items() if key in self._value}
         shapes = shapes_in(self._keys)
         if not shapes:

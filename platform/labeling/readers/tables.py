@@ -2,13 +2,13 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from common import strict_json
 from labeling.faults import Fault, excerpt
 from labeling.formulas import unguarded
-from labeling.readers.columns import Columns, recognised
+from labeling.readers.columns import Columns, Recognise
 from labeling.readers.lines import Line
 from labeling.readers.raw import RawRow
 from labeling.rows import MAX_ROW_BYTES
@@ -25,18 +25,18 @@ def read_table(
     lines: Iterable[Line],
     *,
     declared: str | None,
-    mapping: Mapping[str, str] | None,
+    recognise: Recognise,
     on_columns: Callable[[Columns], None],
 ) -> Iterator[RawRow | Fault]:
     """Rows of a delimited file. `declared` is the delimiter that the file's name promises.
 
-    `on_columns` is told what the header means, before the first row.
+    `recognise` says what a header means. `on_columns` is told what the header means, before the first row.
     """
     lines = _Replay(lines)
-    delimiter, header = _header(lines, declared, mapping)
+    delimiter, header = _header(lines, declared, recognise)
     if header is None:
         return
-    columns = recognised(header.cells, mapping)
+    columns = recognise(header.cells)
     if isinstance(columns, Fault):
         yield Fault(columns.code, header.line, columns.pointer, columns.figures)
         return
@@ -125,22 +125,35 @@ class _Replay:
 
 
 def _header(
-    lines: _Replay, declared: str | None, mapping: Mapping[str, str] | None
+    lines: _Replay, declared: str | None, recognise: Recognise
 ) -> tuple[str, _Record | None]:
     """The delimiter under which most columns are recognised, and the first record read with it."""
     head = list(islice(lines, HEAD_LINES))
     candidates = DELIMITERS if declared is None else (declared, *DELIMITERS)
-    best: tuple[int, str] = (-1, declared or ",")
+    best, chosen = (-1, 0), declared or ","
     for delimiter in candidates:
         record = _first_record(_Replay(head), delimiter)
         if record is None:
             continue
-        columns = recognised(record.cells, mapping)
-        known = 0 if isinstance(columns, Fault) else len(columns.roles)
-        if known > best[0]:
-            best = (known, delimiter)
+        columns = recognise(record.cells)
+        # Of delimiters under which nothing is recognised, the one that cuts most is shown.
+        rank = (0, len(record.cells)) if isinstance(columns, Fault) else (len(columns.roles), 0)
+        if rank > best:
+            best, chosen = rank, delimiter
     lines.take_back(head)
-    return best[1], _first_record(lines, best[1])
+    return chosen, _first_record(lines, chosen)
+
+
+def first_records(
+    lines: Iterable[Line], *, declared: str | None, recognise: Recognise, count: int
+) -> list[list[str]]:
+    """The header and some records below it as they stand in the file, whatever they mean."""
+    replay = _Replay(lines)
+    delimiter, header = _header(replay, declared, recognise)
+    if header is None:
+        return []
+    records = (record for record in _records(replay, delimiter) if isinstance(record, _Record))
+    return [header.cells, *(record.cells for record in islice(records, count))]
 
 
 def _first_record(lines: _Replay, delimiter: str) -> _Record | None:

@@ -9,11 +9,12 @@ that the spreadsheet stored is taken.
 import datetime as dt
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, BinaryIO
 
 from labeling.faults import Fault
-from labeling.readers.columns import Columns, recognised
+from labeling.readers.columns import Columns, Recognise
 from labeling.readers.raw import RawRow
 from labeling.readers.tables import MAX_COLUMNS, row_of
 
@@ -45,13 +46,13 @@ def read_workbook(
     stream: BinaryIO,
     *,
     size: int,
-    mapping: Mapping[str, str] | None,
+    recognise: Recognise,
     on_columns: Callable[[Columns], None],
 ) -> Iterator[RawRow | Fault]:
     """Rows of the first worksheet that has any. `size` is the length of the file in bytes."""
     try:
         _measure(stream, size)
-        yield from _rows(stream, mapping, on_columns)
+        yield from _rows(stream, recognise, on_columns)
     except WorkbookError as error:
         yield Fault(error.code, figures=error.figures)
     except (MemoryError, RecursionError):
@@ -59,6 +60,37 @@ def read_workbook(
     except Exception as error:
         # A library that trusts its input fails in any way it likes; here it is the input's fault.
         yield Fault("workbook_damaged", figures={"reason": type(error).__name__})
+
+
+def first_cells(stream: BinaryIO, *, size: int, count: int, every: bool = False) -> list[list[str]]:
+    """The first rows of the first worksheet that has any; [] where the file is refused.
+
+    Rows without a cell are left out, but for `every`: then their numbers are those of the sheet.
+    """
+    try:
+        _measure(stream, size)
+        import openpyxl
+
+        stream.seek(0)
+        workbook = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
+        try:
+            for sheet in workbook.worksheets:
+                sheet.reset_dimensions()
+                rows = islice(sheet.iter_rows(values_only=True), max(200, count))
+                wanted = (row for row in rows if every or any(v is not None for v in row))
+                found = [
+                    [_cell_text(v) for v in row[:MAX_COLUMNS]] for row in islice(wanted, count)
+                ]
+                if any(cell for row in found for cell in row):
+                    return found
+        finally:
+            workbook.close()
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:
+        # The reading says what is wrong with it.
+        return []
+    return []
 
 
 def _measure(stream: BinaryIO, size: int) -> None:
@@ -100,7 +132,7 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, allowance: int) 
 
 
 def _rows(
-    stream: BinaryIO, mapping: Mapping[str, str] | None, on_columns: Callable[[Columns], None]
+    stream: BinaryIO, recognise: Recognise, on_columns: Callable[[Columns], None]
 ) -> Iterator[RawRow | Fault]:
     import openpyxl  # 25 MB, which most processes never need
 
@@ -111,7 +143,7 @@ def _rows(
             # The sheet's own word on its size may be wrong or a trap; count the cells instead.
             sheet.reset_dimensions()
             found = False
-            for result in _sheet_rows(sheet, mapping, on_columns):
+            for result in _sheet_rows(sheet, recognise, on_columns):
                 found = True
                 yield result
             if found:
@@ -122,7 +154,7 @@ def _rows(
 
 
 def _sheet_rows(
-    sheet: Any, mapping: Mapping[str, str] | None, on_columns: Callable[[Columns], None]
+    sheet: Any, recognise: Recognise, on_columns: Callable[[Columns], None]
 ) -> Iterator[RawRow | Fault]:
     columns = None
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
@@ -137,7 +169,7 @@ def _sheet_rows(
                 figures = {"found": len(cells), "expected": MAX_COLUMNS}
                 yield Fault("cells_too_many", number, figures=figures)
                 return
-            known = recognised(cells, mapping)
+            known = recognise(cells)
             if isinstance(known, Fault):
                 yield Fault(known.code, number, known.pointer, known.figures)
                 return

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
+from accounts.models import User
 from tenancy.models import Tenant
-from tests.apps.portal import scenes
+from tests.apps.portal import desk_scene, scenes
 from tests.factories import make_member
 
 Door = Callable[[str], Client]
@@ -27,3 +28,23 @@ def door(tenant: Tenant) -> Door:
         return client
 
     return open_as
+
+
+# --- The agents' desk ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def agent(tenant: Tenant) -> User:
+    return make_member(tenant, "agent", email="wang@example.com", name="王芳")
+
+
+@pytest.fixture
+def browser(agent: User) -> Client:
+    client = Client()
+    client.force_login(agent)
+    return client
+
+
+@pytest.fixture
+def scene(tenant: Tenant, agent: User) -> desk_scene.Desk:
+    return desk_scene.tell(tenant, agent)

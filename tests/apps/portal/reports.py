@@ -105,7 +105,13 @@ def report(gain: float, *, with_champion: bool = False) -> dict[str, Any]:
         "models": {"base": base, "candidate": candidate, **extra},
         "differences": {"candidate_minus_base": apart(base), **beside},
         "metrics": {name: {"better": words[way]} for name, way in better.items()},
-        "slices": {},
+        "slices": {
+            "length": {
+                "short": _part(27, base, champion if with_champion else None, -gain, 0.06),
+                "medium": _part(24, base, champion if with_champion else None, 0.09, 0.05),
+            },
+            "language": {"zh": _part(11, base, champion if with_champion else None, -0.1, 0.3)},
+        },
         "samples": [
             {
                 "id": f"row-{at}",
@@ -119,3 +125,17 @@ def report(gain: float, *, with_champion: bool = False) -> dict[str, Any]:
         ],
         "seconds": 61.0,
     }
+
+
+def _part(
+    n: int, base: dict[str, float], champion: dict[str, float] | None, change: float, wide: float
+) -> dict[str, Any]:
+    """The figures of one slice, by the loss alone."""
+    standing = champion or base
+    models = {"base": {"loss": base["loss"]}, "candidate": {"loss": standing["loss"] + change}}
+    found = {"mean": change, "low": change - wide, "high": change + wide, "n": n}
+    differences = {"candidate_minus_base": {"loss": found}}
+    if champion:
+        models["champion"] = {"loss": champion["loss"]}
+        differences["candidate_minus_champion"] = {"loss": found}
+    return {"n": n, "models": models, "differences": differences}

@@ -18,6 +18,7 @@ from gpt_core.models import (
     Deployment,
     DeploymentChange,
     Evaluation,
+    Export,
     FineTuningJob,
     JobEvent,
     JobMetric,
@@ -87,6 +88,7 @@ def tell(tenant: Tenant) -> Story:
             gain=0.71,
             at=now - timedelta(hours=1),
         )
+        make_exports(opened.checkpoint)
         running = make_job(tenant, base, version, 5, now - timedelta(minutes=7), State.RUNNING)
         waiting = make_job(tenant, base, version, 6, now - timedelta(minutes=1), State.QUEUED)
         return Story(
@@ -109,7 +111,7 @@ def make_dataset(slug: str = "support") -> tuple[Dataset, DatasetVersion]:
         fault_count=2,
         finished_at=timezone.now(),
     )
-    for at, (asked, answer, _base, _tuned) in enumerate(QUESTIONS):
+    examples = [
         Example.objects.create(
             dataset=dataset,
             kind="chat",
@@ -118,6 +120,8 @@ def make_dataset(slug: str = "support") -> tuple[Dataset, DatasetVersion]:
             state="accepted" if at else "draft",
             import_run=run,
         )
+        for at, (asked, answer, _base, _tuned) in enumerate(QUESTIONS)
+    ]
     version = DatasetVersion.objects.create(
         dataset=dataset,
         number=1,
@@ -132,6 +136,7 @@ def make_dataset(slug: str = "support") -> tuple[Dataset, DatasetVersion]:
                 version=version,
                 split=split,
                 position=at,
+                example=examples[at],
                 payload={
                     "id": f"row-{at}",
                     "messages": _messages(asked, answer),
@@ -242,6 +247,10 @@ def make_checkpoint(job: FineTuningJob, at: datetime) -> Checkpoint:
     weights = f"{random.getrandbits(32):08x}"
     checkpoint = Checkpoint.objects.create(
         name=f"{job.unhashed_name}-{weights}",
+        manifest={
+            "code_version": "0.3.0",
+            "parameters": {name: value for name, value in job.chosen.items() if name != "device"},
+        },
         base_model=job.base_model,
         job=job,
         dataset_version=job.dataset_version,
@@ -270,6 +279,40 @@ def evaluate(
         finished_at=at,
         step=51,
         steps=51,
+    )
+
+
+def make_exports(checkpoint: Checkpoint) -> None:
+    """One that is ready, one that is being made, one whose proof failed."""
+    proof = {"prompts": 16, "same_answers": 15, "near_ties": 1, "tokens": 316}
+    proof |= {"max_difference": 0.416, "reader": "transformers 5.23.0", "precision": "bfloat16"}
+    Export.objects.create(
+        checkpoint=checkpoint,
+        kind="merged",
+        precision="bfloat16",
+        state=State.SUCCEEDED,
+        filename=f"{checkpoint.name}-merged-bf16.zip",
+        size=272_586_238,
+        sha256=f"{random.getrandbits(256):064x}",
+        proof=proof,
+        expires_at=timezone.now() + timedelta(days=6),
+    )
+    Export.objects.create(
+        checkpoint=checkpoint,
+        kind="gguf",
+        precision="float16",
+        state=State.RUNNING,
+        step=42,
+        steps=100,
+        eta_seconds=38.0,
+    )
+    Export.objects.create(
+        checkpoint=checkpoint,
+        kind="adapter",
+        precision="float32",
+        state=State.FAILED,
+        failure_code="export_logits_differ",
+        failure_whose="system",
     )
 
 

@@ -98,8 +98,7 @@ def test_an_unknown_code_is_shown_as_it_is() -> None:
 
 def question(**changes: object) -> AskForm:
     data = {
-        "checkpoint": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
-        "side": "tuned",
+        "model": "base:5f0c6d3e-2b1a-4c7d-9e8f-0a1b2c3d4e5f",
         "temperature": "0.7",
         "max_tokens": "64",
         "messages": '[{"role": "user", "content": "你们周末上班吗？"}]',
@@ -134,7 +133,7 @@ def test_a_conversation_of_another_shape_is_refused(messages: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"temperature": "nan"}, {"temperature": "9"}, {"max_tokens": "0"}, {"side": "both"}]
+    "change", [{"temperature": "nan"}, {"temperature": "9"}, {"max_tokens": "0"}, {"model": ""}]
 )
 def test_a_setting_out_of_bounds_is_refused(change: dict[str, str]) -> None:
     assert not question(**change).is_valid()

@@ -14,7 +14,9 @@ import pytest
 import uvicorn
 from django.test import AsyncClient, Client
 
-from tenancy.models import Tenant
+from tenancy import quotas
+from tenancy.models import Tenant, Usage
+from tenancy.quotas import QuotaError
 from tenancy.scope import tenant_scope
 from tests.apps.portal import scenes
 from tests.apps.portal.conftest import Door
@@ -43,8 +45,7 @@ def running_engine(settings: Any) -> Iterator[None]:
 
 def asked(checkpoint: object, **changes: str) -> dict[str, str]:
     return {
-        "checkpoint": str(checkpoint),
-        "side": "tuned",
+        "model": f"checkpoint:{checkpoint}",
         "temperature": "0",
         "max_tokens": "32",
         "messages": json.dumps([{"role": "user", "content": "你们提供免费报价吗？"}]),
@@ -84,7 +85,7 @@ def test_an_answer_comes_in_pieces_and_ends_with_its_length(
 def test_the_other_side_asks_the_base(
     tenant: Tenant, story: scenes.Story, running_engine: None
 ) -> None:
-    lines = lines_of(tenant, "agent", asked(checkpoint_of(tenant, story), side="base"))
+    lines = lines_of(tenant, "agent", asked("", model=f"base:{story.base.pk}"))
     assert "".join(line.get("text", "") for line in lines) == engine.ANSWERS["base"]
 
 
@@ -127,5 +128,67 @@ def test_the_page_begins_with_what_serves_and_what_was_held_out(
 ) -> None:
     page = door("agent").get(at(tenant, "playground/"))
     with tenant_scope(tenant):
-        assert f'data-tuned="{story.serving.checkpoint.name}"' in page.content.decode()
+        assert story.serving.checkpoint.name in text_of(page)
+    assert [one.kind for one in page.context["columns"]] == ["base", "deployment"]
     assert "你们提供免费报价吗？" in text_of(page)
+
+
+def test_a_deployment_answers_as_what_serves_it(
+    tenant: Tenant, story: scenes.Story, running_engine: None
+) -> None:
+    question = asked("", model=f"deployment:{story.deployment.pk}")
+    lines = lines_of(tenant, "agent", question)
+    assert "".join(line.get("text", "") for line in lines) == engine.ANSWERS["tuned"]
+
+
+def test_what_is_written_counts_for_the_tenant(
+    tenant: Tenant, story: scenes.Story, running_engine: None
+) -> None:
+    lines_of(tenant, "agent", asked(checkpoint_of(tenant, story)))
+    with tenant_scope(tenant):
+        used = Usage.objects.filter(span="day", kind="completion_tokens").get()
+    assert used.used == len(engine.ANSWERS["tuned"].split())
+
+
+def test_where_the_month_is_used_up_the_stream_says_so(
+    tenant: Tenant, story: scenes.Story, running_engine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: Any, **_more: Any) -> None:
+        raise QuotaError("insufficient_quota", "Nothing is left.", limit=1, wait=60.0)
+
+    monkeypatch.setattr(quotas, "reserve_tokens", refuse)
+    lines = lines_of(tenant, "agent", asked(checkpoint_of(tenant, story)))
+    assert [line["error"]["code"] for line in lines] == ["insufficient_quota"]
+
+
+def test_the_address_names_up_to_three_models(
+    tenant: Tenant, story: scenes.Story, door: Door
+) -> None:
+    with tenant_scope(tenant):
+        keys = [
+            f"checkpoint:{story.open.checkpoint.pk}",
+            f"base:{story.base.pk}",
+            f"deployment:{story.deployment.pk}",
+            f"checkpoint:{story.refused.checkpoint.pk}",
+        ]
+    page = door("agent").get(at(tenant, "playground/"), {"model": keys})
+    assert [one.key for one in page.context["columns"]] == keys[:3]
+    page = door("agent").get(at(tenant, "playground/"), {"model": ["base:x", "一", keys[1]]})
+    assert [one.key for one in page.context["columns"]] == [keys[1]]
+
+
+def test_a_checkpoint_alone_stands_beside_its_base(
+    tenant: Tenant, story: scenes.Story, door: Door
+) -> None:
+    checkpoint = checkpoint_of(tenant, story)
+    page = door("agent").get(at(tenant, "playground/"), {"checkpoint": str(checkpoint)})
+    keys = [one.key for one in page.context["columns"]]
+    assert keys == [f"base:{story.base.pk}", f"checkpoint:{checkpoint}"]
+
+
+@pytest.mark.parametrize("key", ["", "base", "deployment:", "checkpoint:../x", "模型:1"])
+def test_a_key_that_names_nothing_is_refused(
+    tenant: Tenant, story: scenes.Story, door: Door, key: str
+) -> None:
+    answer = door("agent").post(at(tenant, "playground/stream/"), asked("", model=key))
+    assert answer.status_code == (404 if key else 400)

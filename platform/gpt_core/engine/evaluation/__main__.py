@@ -1,25 +1,17 @@
-"""The process. Exit codes as of training: 0 finished, 2 the user's failure, 3 the system's, 4
-stopped by SIGTERM or by the supervisor's death."""
+"""The process: python -m gpt_core.engine.evaluation JOB_DIR. Its exit codes are engine.process's."""
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import logging
-import os
-import signal
 import sys
-import threading
-import traceback
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from typing import Any
 
 from ..errors import EngineError
+from ..process import SYSTEM, run_alone, told
 from .events import EventLog
 from .job import EVENTS, REPORT, read_spec
-
-FINISHED, USER, SYSTEM, STOPPED = 0, 2, 3, 4
 
 # What the tenant's rows or training brought about; the rest is ours to mend.
 _USERS_CODES = frozenset(
@@ -35,35 +27,13 @@ _USERS_CODES = frozenset(
 )
 
 
-class _Stopped(BaseException):
-    """SIGTERM arrived. Not an Exception: nothing on the way may take it for a failure."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m gpt_core.engine.evaluation",
         description="Measure a checkpoint against its base and the one that serves.",
     )
     parser.add_argument("job", type=Path, metavar="JOB_DIR", help="holds evaluation.json")
-    folder: Path = parser.parse_args(arguments).job
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    before = signal.signal(signal.SIGTERM, _stop)
-    if os.environ.get("PARLEY_SUPERVISED") == "1":
-        threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    try:
-        with (folder / "lock").open("ab") as lock:
-            try:
-                # Held until the process is gone, however it goes: two never write.
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                logging.error("another process works in %s", folder)
-                return SYSTEM
-            return _run(folder)
-    except OSError as error:
-        logging.error("%s", error)
-        return SYSTEM
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return run_alone(parser.parse_args(arguments).job, _run)
 
 
 def _run(folder: Path) -> int:
@@ -73,40 +43,14 @@ def _run(folder: Path) -> int:
         # Without a token nothing may be written for the supervisor to believe.
         logging.error("%s", error)
         return SYSTEM
-    try:
+
+    def work() -> dict[str, Any]:
         from .procedure import evaluate
 
-        events.write("started")
         report = evaluate(folder)
-    except _Stopped:
-        events.write("stopped")
-        return STOPPED
-    except EngineError as error:
-        whose = "user" if error.code in _USERS_CODES else "system"
-        events.write("failed", **error.as_dict(), whose=whose)
-        logging.error("%s", error)
-        return USER if whose == "user" else SYSTEM
-    except Exception as error:
-        detail = "".join(traceback.format_exception(error))[-4000:]
-        events.write("failed", code="evaluation_crashed", detail=detail, whose="system")
-        logging.exception("the evaluation crashed")
-        return SYSTEM
-    events.write("finished", n=report["n"], seconds=report["seconds"], result=REPORT)
-    return FINISHED
+        return {"n": report["n"], "seconds": report["seconds"], "result": REPORT}
 
-
-def _stop(signal_number: int, frame: FrameType | None) -> NoReturn:
-    raise _Stopped
-
-
-def _end_with_supervisor() -> None:
-    """End when the other end of stdin closes: a report nobody waits for is wasted work.
-
-    By the descriptor: a thread inside sys.stdin's lock would abort the interpreter at its end.
-    """
-    while os.read(0, 1):
-        pass
-    os._exit(STOPPED)
+    return told(events, work, users_codes=_USERS_CODES, crash="evaluation_crashed")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from pathlib import Path
@@ -13,7 +12,9 @@ import torch
 import uvicorn
 
 from ..errors import EngineError
+from . import logs
 from .application import create_application
+from .embeddings import open_embedder
 from .engine import Engine, Options
 
 
@@ -42,6 +43,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--max-waiting", type=int, default=256, help="beyond it callers get 429")
     parser.add_argument("--context", type=int, default=1024, help="longest sequence in tokens")
     parser.add_argument("--threads", type=int, help="processor cores to use; all by default")
+    parser.add_argument(
+        "--embedder", help="a packaged model that /v1/embeddings answers with; none by default"
+    )
     parser.add_argument("--no-verify", action="store_true", help="trust the base's hashes")
     options = parser.parse_args(arguments)
     for name in ("max_batch", "max_adapters", "max_waiting", "context"):
@@ -53,7 +57,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Serve until told to stop."""
     options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.start()
     torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
     try:
         engine = Engine(
@@ -69,17 +73,22 @@ def main(arguments: list[str] | None = None) -> int:
                 verify=not options.no_verify,
             )
         )
+        embedder = open_embedder(options.embedder) if options.embedder else None
     except EngineError as error:
         print(json.dumps({"error": error.as_dict()}), file=sys.stderr)
         return 2
-    application = create_application(engine, key=os.environ.get("GPT_ENGINE_KEY") or None)
+    key = os.environ.get("GPT_ENGINE_KEY") or None
+    application = create_application(engine, key=key, embedder=embedder)
     uvicorn.run(
         application,
         host=options.host,
         port=options.port,
         log_level="warning",
         access_log=False,
+        log_config=None,
         timeout_graceful_shutdown=10,
+        # Longer than clients keep what is idle: whoever closes first loses what is just being sent.
+        timeout_keep_alive=75,
     )
     return 0
 

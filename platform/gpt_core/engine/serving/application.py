@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..checkpoint import NAME
 from ..errors import EngineError
 from ..files import parse_json
-from . import protocol
+from . import embeddings, logs, protocol
 from .answers import (
     DONE,
     ChatShape,
@@ -32,6 +32,7 @@ from .answers import (
     usage,
 )
 from .calls import Calls
+from .embeddings import Embedder
 from .engine import Engine
 from .metrics import Metrics
 from .protocol import Fields, GenerationCall, ProtocolError
@@ -40,6 +41,9 @@ from .streams import EventStream, unless_gone
 
 log = logging.getLogger(__name__)
 MAX_BODY = 8 * 1024 * 1024
+# For whom a request is, as the gateway that holds our key says: turns are taken by it. vLLM ignores it.
+CALLER = "x-parley-tenant"
+MOST_CALLER = 64
 Handler = Callable[[HttpRequest], Awaitable[Response]]
 # The engine's codes that are not the caller's fault, or not found, with their status.
 _STATUS = {
@@ -56,9 +60,11 @@ _STATUS = {
 }
 
 
-def create_application(engine: Engine, *, key: str | None = None) -> Starlette:
+def create_application(
+    engine: Engine, *, key: str | None = None, embedder: Embedder | None = None
+) -> Starlette:
     """The server of an engine. `key` is the bearer key that every route but /health asks for."""
-    routes = Routes(engine)
+    routes = Routes(engine, embedder)
 
     @contextlib.asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncIterator[None]:
@@ -76,6 +82,7 @@ def create_application(engine: Engine, *, key: str | None = None) -> Starlette:
             Route("/v1/chat/completions", routes.chat, methods=["POST"]),
             Route("/v1/completions", routes.completions, methods=["POST"]),
             Route("/v1/score", routes.score, methods=["POST"]),
+            Route("/v1/embeddings", routes.embeddings, methods=["POST"]),
             Route("/tokenize", routes.tokenize, methods=["POST"]),
             Route("/v1/load_lora_adapter", routes.load_adapter, methods=["POST"]),
             Route("/v1/unload_lora_adapter", routes.unload_adapter, methods=["POST"]),
@@ -89,6 +96,7 @@ def create_application(engine: Engine, *, key: str | None = None) -> Starlette:
         },
     )
     application.add_middleware(BearerKey, key=key)
+    application.add_middleware(logs.RequestLog)
     return application
 
 
@@ -115,8 +123,9 @@ class BearerKey:
 class Routes:
     """The handlers, one per route."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, embedder: Embedder | None = None) -> None:
         self._engine = engine
+        self._embedder = embedder
         self._calls = Calls(engine)
         self._metrics = Metrics(engine)
 
@@ -156,9 +165,11 @@ class Routes:
         """Log-probabilities of a closed set of completions."""
         document = await read_json_body(request)
         call = protocol.read_score(document, vocabulary=self._vocabulary)
-        make = await self._calls.scoring(call)
+        logs.note(request.scope, model=call.model)
+        make = await self._calls.scoring(call, _caller_of(request))
         *_, end = await collect(request, self._engine.serve(make))
         finished = _successful(end)
+        _note_usage(request, finished)
         return JSONResponse(
             {
                 "object": "list",
@@ -167,6 +178,16 @@ class Routes:
                 "usage": usage(finished),
             }
         )
+
+    async def embeddings(self, request: HttpRequest) -> Response:
+        """Texts as vectors of meaning, by the small model beside the base."""
+        call = embeddings.read_embedding(await read_json_body(request))
+        logs.note(request.scope, model=call.model)
+        if self._embedder is None or call.model != self._embedder.name:
+            raise EngineError("model_unknown", f"No embedder is called {call.model[:100]!r}.")
+        vectors, tokens = await asyncio.to_thread(self._embedder.embed, call.texts)
+        logs.note(request.scope, prompt_tokens=tokens)
+        return JSONResponse(embeddings.embedding_document(call, vectors, tokens))
 
     async def tokenize(self, request: HttpRequest) -> Response:
         """Tokens of a text or a conversation, and how many fit."""
@@ -198,6 +219,7 @@ class Routes:
     async def refuse(self, request: HttpRequest, fault: Exception) -> Response:
         """Every error in OpenAI's shape."""
         error = as_protocol_error(fault)
+        logs.note(request.scope, refused=error.code)
         self._metrics.collector.refuse(error.code)
         headers = {}
         if error.status in (429, 503):
@@ -211,14 +233,16 @@ class Routes:
     async def _generate(
         self, request: HttpRequest, call: GenerationCall, shape: ChatShape | CompletionShape
     ) -> Response:
+        logs.note(request.scope, model=call.model, stream=call.stream)
         self._engine.check_room()
-        make = await self._calls.generation(call)
+        make = await self._calls.generation(call, _caller_of(request))
         heading = Heading(shape.kind, call.model, self._calls.fingerprint(call.model))
         events = self._engine.serve(make)
         if call.stream:
             return await stream(request, events, call, shape, heading)
         found = await collect(request, events)
         finished = _successful(found[-1])
+        _note_usage(request, finished)
         deltas = sorted(
             (event for event in found if isinstance(event, Delta)), key=lambda delta: delta.index
         )
@@ -265,8 +289,12 @@ async def stream(
                 yield sse(heading.document([shape.piece(event)], piece=True))
                 event = await anext(events)
             if isinstance(event, Failed):
+                logs.note(request.scope, failed=event.code)
                 yield sse(error_document(_as_error(event)))
-            elif call.include_usage:
+                yield DONE
+                return
+            _note_usage(request, event)
+            if call.include_usage:
                 yield sse(heading.document([], piece=True) | {"usage": usage(event)})
             yield DONE
 
@@ -318,6 +346,18 @@ def as_protocol_error(fault: Exception) -> ProtocolError:
         return ProtocolError("The client went away.", code="cancelled", status=499)
     log.error("a route failed", exc_info=fault)
     return ProtocolError("The engine failed.", code="internal", status=500)
+
+
+def _caller_of(request: HttpRequest) -> str:
+    return request.headers.get(CALLER, "")[:MOST_CALLER]
+
+
+def _note_usage(request: HttpRequest, finished: Finished) -> None:
+    logs.note(
+        request.scope,
+        prompt_tokens=finished.prompt_tokens,
+        completion_tokens=finished.completion_tokens,
+    )
 
 
 def _adapter_name(fields: Fields) -> str:

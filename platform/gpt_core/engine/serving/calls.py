@@ -54,8 +54,8 @@ class Calls:
                 error.detail or error.code, param="messages", code=error.code
             ) from error
 
-    async def generation(self, call: GenerationCall) -> Maker:
-        """The request of a generation call. Raises ProtocolError."""
+    async def generation(self, call: GenerationCall, caller: str = "") -> Maker:
+        """The request of a generation call; `caller` is for whom. Raises ProtocolError."""
         self.check_model(call.model)
         tokens = await asyncio.to_thread(self.tokens, call.prompt)
         room = self._room(tokens, call.prompt)
@@ -76,22 +76,19 @@ class Calls:
                 sink=sink,
                 sampling=sampling,
                 adapter=self._adapter(call.model),
-                group=_group(call.model),
+                group=caller or _group(call.model),
                 stream=call.stream,
                 grammar=grammar,
             )
 
         return make
 
-    async def scoring(self, call: ScoreCall) -> Maker:
-        """The request of a scoring call. Raises ProtocolError."""
+    async def scoring(self, call: ScoreCall, caller: str = "") -> Maker:
+        """The request of a scoring call; `caller` is for whom. Raises ProtocolError."""
         self._engine.check_room()
         self.check_model(call.model)
         tokens = await asyncio.to_thread(self.tokens, call.prompt)
-        chat = call.prompt.messages is not None
-        encoder = self._engine.model.encoder
-        encode = encoder.answer_ids if chat else encoder.text_ids
-        completions = await asyncio.to_thread(lambda: [encode(text) for text in call.completions])
+        completions = await asyncio.to_thread(self._completions, call)
         room = self._room(tokens, call.prompt)
         if any(not 1 <= len(own) <= room for own in completions):
             raise ProtocolError(
@@ -111,7 +108,7 @@ class Calls:
                 prompt=tokens,
                 sink=sink,
                 adapter=self._adapter(call.model),
-                group=_group(call.model),
+                group=caller or _group(call.model),
                 completions=completions,
             )
 
@@ -136,6 +133,18 @@ class Calls:
         if not folder.is_relative_to(store.resolve()) or not folder.is_dir():
             raise refused
         return folder
+
+    def _completions(self, call: ScoreCall) -> list[list[int]]:
+        """The tokens of each completion. An answer in a conversation is scored with the end of its
+        turn, as it is taught and evaluated: else "card" could never lose against "card payment"."""
+        encoder = self._engine.model.encoder
+        encode = encoder.text_ids if call.prompt.messages is None else encoder.answer_ids
+        try:
+            return [encode(text) for text in call.completions]
+        except EngineError as error:
+            raise ProtocolError(
+                error.detail or error.code, param="completions", code=error.code
+            ) from error
 
     def _room(self, tokens: list[int], prompt: Prompt) -> int:
         """How many tokens may follow a prompt; raises ProtocolError where none may."""
@@ -172,6 +181,8 @@ class Calls:
 
 
 def _group(model: str) -> str:
-    """Whom a request counts for: the tenant in an adapter's name; all callers of the base together."""
+    """Whom a request counts for where nobody says so: the tenant in an adapter's name; all callers of the
+    base together.
+    """
     tenant, dot, _ = model.partition(".")
     return tenant if dot and "@" in model else ""

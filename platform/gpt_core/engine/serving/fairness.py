@@ -1,8 +1,8 @@
 """Whose turn it is: a virtual token counter per group (VTC, OSDI 2024), work-conserving.
 
-A group is a tenant (the part of an adapter's name before the first dot). Each is charged what it is served; of
-those that wait, the one served least comes next. A group that was away is lifted to the least of those
-present, so that silence earns no credit.
+A group is a tenant: the one that the gateway names, else the part of an adapter's name before the first dot.
+Each is charged what it is served; of those that wait, the one served least comes next. A group that was away
+is lifted to the least of those present, so that silence earns no credit.
 """
 
 from __future__ import annotations

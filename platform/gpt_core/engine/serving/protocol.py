@@ -128,11 +128,7 @@ class Fields:
             raise ProtocolError("The body must be a JSON object.", code="invalid_json")
         unknown = sorted(str(key) for key in document if key not in known)
         if unknown:
-            raise ProtocolError(
-                f"Unrecognized parameter: {unknown[0][:100]!r}.",
-                param=unknown[0][:100],
-                code="unknown_parameter",
-            )
+            raise _unknown(unknown[0][:100])
         self._values = {key: value for key, value in document.items() if value is not None}
 
     def __contains__(self, name: str) -> bool:
@@ -236,8 +232,12 @@ def read_messages(value: Any) -> list[dict[str, str]]:
     messages, size = [], 0
     for place, entry in enumerate(value):
         name = f"messages[{place}]"
-        if not isinstance(entry, dict) or set(entry) - {"role", "content", "name"}:
+        if not isinstance(entry, dict):
             raise _wrong(name, "an object with 'role' and 'content'")
+        # `name` among them: no template here shows the model who of several speaks.
+        unknown = sorted(str(key) for key in entry if key not in ("role", "content"))
+        if unknown:
+            raise _unknown(f"{name}.{unknown[0][:100]}")
         role = entry.get("role")
         if not isinstance(role, str) or role not in _ROLES:
             raise _wrong(f"{name}.role", f"one of {', '.join(_ROLES)}")
@@ -271,6 +271,8 @@ def _generation(
     options = fields.raw("stream_options")
     if options is not None and not stream:
         raise ProtocolError("'stream_options' needs 'stream': true.", param="stream_options")
+    if not isinstance(options, dict | None):
+        raise _wrong("stream_options", "an object")
     usage = Fields(options or {}, {"include_usage"}).flag("include_usage")
     temperature = fields.number("temperature", 1.0, 0.0, 100.0)
     sampling = SamplingParameters(
@@ -294,7 +296,7 @@ def _generation(
 
 
 def _read_stops(value: Any) -> tuple[str, ...]:
-    stops = [value] if isinstance(value, str) else value or []
+    stops = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(stops, list) or len(stops) > MAX_STOPS:
         raise _wrong("stop", f"a text or a list of at most {MAX_STOPS} texts")
     texts = tuple(checked_text(stop, "stop") for stop in stops)
@@ -393,6 +395,10 @@ def _read_content(value: Any, name: str) -> str:
             texts.append(checked_text(part["text"], name))
         return checked_text("".join(texts), name)
     return checked_text(value, name)
+
+
+def _unknown(name: str) -> ProtocolError:
+    return ProtocolError(f"Unrecognized parameter: {name!r}.", param=name, code="unknown_parameter")
 
 
 def _wrong(name: str, wanted: str) -> ProtocolError:

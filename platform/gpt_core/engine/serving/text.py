@@ -6,9 +6,12 @@ import codecs
 from functools import lru_cache
 from typing import Any, Protocol
 
+# A model may write NUL, which no database keeps and no strict reader of JSON takes.
+_READABLE = {0: "\ufffd"}
+
 
 class TokenText(Protocol):
-    """The text of one sequence, token by token."""
+    """The text of one sequence, token by token. NUL becomes U+FFFD, as half a character does."""
 
     def push(self, token: int) -> str:
         """The characters that are complete after `token`."""
@@ -39,7 +42,7 @@ class Detokenizer:
         if not raw:
             name = str(self._tokenizer.decode([token], skip_special_tokens=False))
             return name, list(name.encode())
-        return raw.decode("utf-8", errors="replace"), list(raw)
+        return raw.decode("utf-8", errors="replace").translate(_READABLE), list(raw)
 
 
 class _ByteText:
@@ -51,7 +54,7 @@ class _ByteText:
 
     def push(self, token: int) -> str:
         raw = self._table[token] if token < len(self._table) else b""
-        return self._decoder.decode(raw)
+        return self._decoder.decode(raw).translate(_READABLE)
 
     def finish(self) -> str:
         return self._decoder.decode(b"", final=True)
@@ -72,10 +75,11 @@ class _StreamText:
         self._tokens.append(token)
         piece = self._stream.step(self._backend, token) or ""
         self._given += len(piece)
-        return piece
+        return piece.translate(_READABLE)
 
     def finish(self) -> str:
-        return self._backend.decode(self._tokens, skip_special_tokens=True)[self._given :]
+        rest = self._backend.decode(self._tokens, skip_special_tokens=True)[self._given :]
+        return str(rest).translate(_READABLE)
 
 
 class StopStrings:

@@ -1,6 +1,6 @@
 """What "auto" means: each value from a rule over the data, the model and the machine, with the reason's code.
 
-The rules know sizes only, never a particular data set. CONTRIBUTING.md tells how they were found.
+The rules themselves stand in gpt_core.auto_rules, for the pages explain them before a job begins.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from typing import Any
 
 import torch
 
+from ... import auto_rules
 from ..bases import Base
 from .rows import Rows
 from .spec import AUTO, Spec
-
-# A row longer than this is rare in support and news, and costs memory for all.
-LONGEST_AUTO = {"cpu": 1024, "cuda": 2048}
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class _Chooser:
 def longest_allowed(spec: Spec, base: Base, device: str) -> int:
     """How long a row may be before the data are known: the given max_length, or what auto would allow."""
     given = spec.hyperparameters["max_length"]
-    return min(base.context, LONGEST_AUTO[device] if given == AUTO else int(given))
+    return min(base.context, auto_rules.LONGEST[device] if given == AUTO else int(given))
 
 
 def choose_settings(
@@ -88,29 +86,29 @@ def choose_settings(
     rows = len(train)
     learned = sum(example.learned for example in train.examples)
 
-    rank = choose("rank", _rank(learned), "by_learned_tokens")
-    choose("alpha", 2.0 * rank if method == "lora" else 8.0, "by_rank")
-    choose("dropout", 0.0, "early_stopping_guards")
-    choose("optimizer", "adamw", "default")
-    choose("learning_rate", _learning_rate(base.hidden_size, full), "by_model_size")
-    choose("schedule", "cosine", "default")
-    batch = choose("batch_size", _batch(rows), "by_rows")
-    accumulation = choose("gradient_accumulation", 1, "passes_fit_memory")
-    epochs = choose("epochs", _epochs(train.tokens), "by_tokens")
-    steps_per_epoch = math.ceil(rows / (batch * accumulation))
-    steps = max(1, math.ceil(epochs * steps_per_epoch))
-    choose("warmup", min(0.1, 10 / steps) if steps > 1 else 0.0, "by_steps")
-    choose("weight_decay", 0.01, "default")
-    choose("label_smoothing", 0.0, "default")
-    choose("max_grad_norm", 1.0, "default")
+    rank = choose("rank", auto_rules.rank(learned), "by_learned_tokens")
+    choose("alpha", auto_rules.alpha(rank, method), "by_rank")
+    choose("dropout", auto_rules.DROPOUT, "early_stopping_guards")
+    choose("optimizer", auto_rules.OPTIMIZER, "default")
+    rate, reason = auto_rules.learning_rate(base.hidden_size, full=full), "by_model_size"
+    multiplier = spec.hyperparameters["learning_rate_multiplier"]
+    if multiplier != AUTO:
+        rate, reason = rate * float(multiplier), "by_model_size_times_given"
+    choose("learning_rate", rate, reason)
+    choose("schedule", auto_rules.SCHEDULE, "default")
+    batch = choose("batch_size", auto_rules.batch(rows), "by_rows")
+    accumulation = choose("gradient_accumulation", auto_rules.ACCUMULATION, "passes_fit_memory")
+    epochs = choose("epochs", auto_rules.epochs(train.tokens), "by_tokens")
+    steps = auto_rules.steps(rows, batch * accumulation, epochs)
+    choose("warmup", auto_rules.warmup(steps), "by_steps")
+    choose("weight_decay", auto_rules.WEIGHT_DECAY, "default")
+    choose("label_smoothing", auto_rules.LABEL_SMOOTHING, "default")
+    choose("max_grad_norm", auto_rules.MAX_GRAD_NORM, "default")
     longest = max((len(e) for e in train.examples + validation.examples), default=8)
     choose("max_length", max(8, longest), "by_longest_row")
-    choose(
-        "validation_every",
-        max(1, math.ceil(steps / _validations(rows, len(validation)))),
-        "by_steps",
-    )
-    choose("patience", 3, "default")
+    every = auto_rules.validation_every(steps, rows, len(validation))
+    choose("validation_every", every, "by_steps")
+    choose("patience", auto_rules.PATIENCE, "default")
     choose("precision", *_precision(device))
     settings = Settings(
         method=method,
@@ -121,33 +119,6 @@ def choose_settings(
         **choose.chosen,
     )
     return settings, choose.reasons
-
-
-def _rank(learned: int) -> int:
-    """Room for what there is to learn: more tokens, more rank."""
-    return 8 if learned < 5_000 else 16 if learned < 500_000 else 32 if learned < 5_000_000 else 64
-
-
-def _learning_rate(hidden: int, full: bool) -> float:
-    """Narrow models take larger steps; LoRA about ten times those of full fine-tuning."""
-    rate = 5e-5 * (2000 / max(hidden, 1)) ** 0.8
-    rate = min(rate, 2e-4) if full else 10 * min(rate, 3e-4)
-    return float(f"{rate:.2g}")
-
-
-def _batch(rows: int) -> int:
-    """A power of two that leaves at least some fifty steps in an epoch."""
-    return int(2 ** max(1, min(5, round(math.log2(max(rows, 1) / 50)))))
-
-
-def _epochs(tokens: int) -> float:
-    """Small data are read more often, large data once; about a hundred thousand tokens in between."""
-    return float(max(1, min(4, round(100_000 / max(tokens, 1)))))
-
-
-def _validations(rows: int, validation: int) -> int:
-    """How many validations a run can afford: each costs about a third of its rows' training."""
-    return max(2, min(10, round(rows / max(validation, 1) / 2)))
 
 
 def _precision(device: str) -> tuple[str, str]:

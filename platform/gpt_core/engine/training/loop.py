@@ -206,6 +206,7 @@ class Trainer:
         """Loss on the validation rows; keep the weights if they are the best; count towards early stopping."""
         progress = self.progress
         sums = self._evaluate(self.validation)
+        self._keep_step()
         best = progress.best_loss is None or sums.mean_loss < progress.best_loss
         if best:
             progress.best_loss, progress.best_step = sums.mean_loss, progress.step
@@ -248,6 +249,12 @@ class Trainer:
             self.state.save_best(self.progress.step, self.learner.write)
         self.workers.wait()
 
+    def _keep_step(self) -> None:
+        """An adapter of every validation, the last few of them: small, and an answer can be asked of it."""
+        if self.workers.leads and self.settings.method != "full":
+            self.state.keep(self.progress.step, self.learner.write)
+        self.workers.wait()
+
     def _save(self) -> None:
         """Resume state, whole or not at all."""
         if self.workers.leads:
@@ -278,9 +285,11 @@ class Trainer:
             best_loss=progress.best_loss,
             steps=progress.step,
             trained_tokens=progress.trained_tokens,
+            tokens=progress.tokens,
             stopped_early=progress.stopped_early,
             seconds=round(progress.seconds, 3),
             result="best/",
+            kept=[step for step in self.state.kept() if step <= progress.step],
         )
 
     def _expose(self) -> None:

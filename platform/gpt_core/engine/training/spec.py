@@ -42,6 +42,8 @@ METHOD_LIMITS: dict[str, Range | Choice] = {
 LIMITS: dict[str, Range | Choice] = {
     "optimizer": Choice(("adamw", "sgd")),
     "learning_rate": Range(1e-8, 1.0),
+    # Of the rate that "auto" would choose.
+    "learning_rate_multiplier": Range(0.001, 100),
     # Below 1 a share of all steps, from 1 on a number of steps.
     "warmup": Range(0.0, 100_000),
     "schedule": Choice(("cosine", "linear", "constant")),

@@ -33,6 +33,8 @@ _TENSORS = "state.safetensors"
 _FIGURES = "state.json"
 _STEP = re.compile(r"step-\d{8}")
 _BEST = re.compile(r"best-\d{8}")
+_KEPT = re.compile(r"kept-(\d{8})")
+KEPT_STEPS = 3
 
 
 @dataclass
@@ -122,6 +124,22 @@ class StateFolder:
                 shutil.rmtree(self.best(step))
             rename_folder(aside, self.best(step))
         return self.best(step)
+
+    def keep(self, step: int, write: Callable[[Path], None]) -> None:
+        """Keep the weights of a step beside the best, and of those before it the last few."""
+        target = self.folder / f"kept-{step:08d}"
+        with folder_aside(self.folder) as aside:
+            write(aside)
+            if target.exists():
+                shutil.rmtree(target)
+            rename_folder(aside, target)
+        for older in self.kept()[:-KEPT_STEPS]:
+            shutil.rmtree(self.folder / f"kept-{older:08d}", ignore_errors=True)
+
+    def kept(self) -> list[int]:
+        """The steps that are kept, in their order."""
+        found = (_KEPT.fullmatch(folder.name) for folder in self.folder.glob("kept-*"))
+        return sorted(int(match[1]) for match in found if match)
 
     def _forget_older(self, progress: Progress) -> None:
         kept = {f"step-{progress.step:08d}"}

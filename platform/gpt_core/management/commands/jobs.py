@@ -12,7 +12,9 @@ from django.core.management.base import CommandError
 from rich.table import Column, Table
 
 from tenancy.models import Tenant
+from tenancy.scope import system_scope
 
+from ... import fair_queue
 from ...models import FineTuningJob
 from ...services import cancel_job, pause_job, resume_job, retry_job
 from ..tenant_command import TenantCommand
@@ -57,19 +59,34 @@ class Command(TenantCommand):
         self.console.print(f"{changed}: {changed.get_state_display()}", markup=False)
 
     def _list(self, limit: int) -> None:
-        table = Table("job", "state", "step", "loss", "queued", Column("result", overflow="fold"))
-        jobs = FineTuningJob.objects.select_related("checkpoint", "tenant")
-        for job in jobs.order_by("-queued_at")[:limit]:
+        table = Table(
+            "job", "state", "place", "step", "loss", "queued", Column("result", overflow="fold")
+        )
+        found = FineTuningJob.objects.select_related("checkpoint", "tenant")
+        jobs = list(found.order_by("-queued_at")[:limit])
+        with system_scope("tell the places of jobs in the queue"):
+            forecasts = fair_queue.forecasts(jobs)
+        for job in jobs:
             checkpoint = getattr(job, "checkpoint", None)
             table.add_row(
                 f"{job.deployment_name}@v{job.number}",
                 str(job.get_state_display()),
+                _place(forecasts.get(job.pk, fair_queue.NOTHING)),
                 f"{job.step}/{job.steps}" if job.steps else "",
                 "" if job.best_loss is None else f"{job.best_loss:.4f}",
                 f"{job.queued_at:%Y-%m-%d %H:%M}",
                 checkpoint.name if checkpoint else job.failure_code,
             )
         self.console.print(table)
+
+
+def _place(forecast: fair_queue.Forecast) -> str:
+    """Where a job stands in the queue, and when it starts as far as that is known."""
+    if forecast.position is None:
+        return ""
+    if forecast.starts_in is None:
+        return f"{forecast.position}"
+    return f"{forecast.position}, in {forecast.starts_in / 60:.0f} min"
 
 
 def _find(text: str | None) -> FineTuningJob:

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from gpt_core.engine.bases import Base
 from gpt_core.engine.serving.application import create_application
 from gpt_core.engine.serving.engine import Engine, Options
+from gpt_core.engine.serving.fairness import FairQueue
 
 from .bench import publish_adapter
 
@@ -43,6 +44,25 @@ def test_a_chat_has_openais_shape(ask: Callable[..., Any], model: str) -> None:
     assert len(entry["top_logprobs"]) == 2
     usage = answer["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+def test_turns_are_taken_by_the_company_that_the_gateway_names(
+    client: TestClient, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[str] = []
+    add = FairQueue.add
+
+    def seen(self: FairQueue, request: Any) -> None:
+        groups.append(request.group)
+        add(self, request)
+
+    monkeypatch.setattr(FairQueue, "add", seen)
+    generation = {"model": model, "messages": QUESTION, "max_tokens": 1}
+    scoring = {"model": model, "messages": QUESTION, "completions": ["好"]}
+    for path, body in ((CHAT, generation), ("/v1/score", scoring)):
+        for headers in ({"X-Parley-Tenant": "acme"}, {}):
+            assert client.post(path, json=body, headers=headers).status_code == 200
+    assert groups == ["acme", "", "acme", ""]
 
 
 def test_a_stream_says_what_the_whole_answer_says(
@@ -112,6 +132,18 @@ def test_a_score_has_a_figure_for_every_completion(client: TestClient, model: st
     for score in answer["scores"]:
         assert score["logprob"] < 0
         assert score["mean_logprob"] == pytest.approx(score["logprob"] / score["tokens"])
+
+
+def test_the_end_of_the_turn_is_scored_so_that_a_beginning_cannot_win_by_being_one(
+    client: TestClient, model: str
+) -> None:
+    body = {"model": model, "messages": QUESTION, "completions": ["re", "refund", "refund invoice"]}
+    scores = client.post("/v1/score", json=body).json()["scores"]
+    plain = [
+        client.post("/tokenize", json={"prompt": text}).json()["count"]
+        for text in body["completions"]
+    ]
+    assert [score["tokens"] for score in scores] == [count + 1 for count in plain]
 
 
 def test_an_earlier_answer_of_the_conversation_is_read(client: TestClient) -> None:

@@ -101,6 +101,13 @@ def test_every_wrong_parameter_is_refused_by_name(client: TestClient, model: str
     alive(client, model)
 
 
+def test_a_field_of_a_message_that_nobody_reads_is_named(client: TestClient, model: str) -> None:
+    message = {"role": "user", "content": "你好", "name": "Li"}
+    answer = client.post(CHAT, json={"model": model, "messages": [*MESSAGES, message]})
+    refused(answer)
+    assert answer.json()["error"]["param"] == f"messages[{len(MESSAGES)}].name"
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -154,6 +161,7 @@ def test_no_mixture_of_parameters_breaks_the_engine(
         {"prompt": "x", "completions": []},
         {"prompt": "x", "completions": [""]},
         {"prompt": "x", "completions": [3]},
+        {"messages": MESSAGES, "completions": [" \n"]},
         {"prompt": "x", "completions": ["a"] * 1000},
         {"prompt": "x", "completions": ["long " * 2000]},
         {"prompt": "x" * 5000, "completions": ["a"]},

@@ -53,6 +53,23 @@ def test_silence_earns_no_credit() -> None:
     assert order[:4].count("steady") >= 2
 
 
+def test_on_a_base_that_many_share_a_quiet_caller_waits_for_no_more_than_what_runs(
+    llama: Base,
+) -> None:
+    rows = 2
+    bench = Bench(llama, rows=rows)
+    loud = [bench.ask("positive", GREEDY, group="喧闹") for _ in range(12)]
+    bench.run(steps=3)
+    over = sum(bool(heard.events) for heard in loud)
+    quiet = bench.ask("negative", GREEDY, group="安静")
+    while not quiet.events:
+        bench.run(steps=1)
+    # Those that were being written when it came, and what took the other rows meanwhile.
+    assert sum(bool(heard.events) for heard in loud) - over <= 2 * rows
+    bench.run()
+    assert all(heard.finished for heard in loud)
+
+
 def test_those_who_are_written_are_not_stalled_by_a_long_prompt(llama: Base) -> None:
     bench = Bench(llama, chunk_beside_rows=8)
     heard = bench.ask(

@@ -34,6 +34,15 @@ def test_half_a_character_at_the_end_is_shown_as_missing() -> None:
     assert text.finish() == "�"
 
 
+def test_nul_is_shown_as_missing() -> None:
+    tokenizer = tiny_tokenizer()
+    detokenizer = Detokenizer(tokenizer)
+    ids = tokenizer.encode("a\0b", add_special_tokens=False)
+    text = detokenizer.start()
+    assert "".join(text.push(token) for token in ids) + text.finish() == "a�b"
+    assert "\0" not in "".join(detokenizer.token(token)[0] for token in ids)
+
+
 def test_control_tokens_have_no_text() -> None:
     tokenizer = tiny_tokenizer()
     text = Detokenizer(tokenizer).start()

@@ -49,6 +49,24 @@ def test_an_adapter_is_trained_published_and_loaded(
     assert all(b.abs().sum() > 0 for _, b in adapter.tensors.values())
 
 
+def test_the_adapters_of_the_last_validations_are_kept(tmp_path: Path, llama: Base) -> None:
+    job = make_job(tmp_path / "job", llama, epochs=4, validation_every=2)
+    run(job)
+    steps = [event["step"] for event in events_of(job, "validation")]
+    assert len(steps) > 3
+    assert events_of(job, "finished")[0]["kept"] == steps[-3:]
+    for step in steps[-3:]:
+        manifest = {
+            "kind": "adapter",
+            "name": "acme.support@v1",
+            "base": {"name": llama.name, "digest": llama.digest},
+        }
+        folder = job / "state" / f"kept-{step:08d}"
+        assert load_adapter(
+            open_checkpoint(publish(folder, tmp_path / "store", manifest).folder), llama
+        ).tensors
+
+
 def test_full_fine_tuning_publishes_a_base_of_its_own(tmp_path: Path, llama: Base) -> None:
     job = make_job(tmp_path / "job", llama, method={"type": "full"}, epochs=2, learning_rate=0.005)
     run(job)

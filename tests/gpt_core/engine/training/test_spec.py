@@ -78,7 +78,9 @@ def test_every_auto_is_resolved_and_says_why(tmp_path: Path, llama: Base) -> Non
     method = dict.fromkeys(METHOD_LIMITS, "auto")
     settings, reasons = chosen(tmp_path, llama, method=method, **more)
     assert "auto" not in settings.as_dict().values()
-    assert set(reasons) == (set(LIMITS) | set(METHOD_LIMITS) | {"precision"}) - {"type"}
+    asked = set(LIMITS) | set(METHOD_LIMITS) | {"precision"}
+    # A factor of another value is none of its own.
+    assert set(reasons) == asked - {"type", "learning_rate_multiplier"}
     assert "given" not in reasons.values()
     assert settings.precision in ("float32", "bfloat16")
 
@@ -87,6 +89,14 @@ def test_what_is_given_is_kept(tmp_path: Path, llama: Base) -> None:
     settings, reasons = chosen(tmp_path, llama, learning_rate=0.5, method={"rank": 7})
     assert (settings.learning_rate, settings.rank) == (0.5, 7)
     assert reasons["learning_rate"] == reasons["rank"] == "given"
+
+
+def test_a_multiplier_is_of_the_rate_that_auto_chooses(tmp_path: Path, llama: Base) -> None:
+    auto = dict.fromkeys(LIMITS, "auto")
+    plain, _ = chosen(tmp_path / "plain", llama, **auto)
+    tripled, reasons = chosen(tmp_path / "tripled", llama, **auto | {"learning_rate_multiplier": 3})
+    assert tripled.learning_rate == pytest.approx(3 * plain.learning_rate)
+    assert reasons["learning_rate"] == "by_model_size_times_given"
 
 
 def test_auto_follows_the_size_of_data_and_model(tmp_path: Path, llama: Base) -> None:

@@ -1,0 +1,1 @@
+"""How languages write figures, where Django's own tables say otherwise than people do."""
