@@ -58,16 +58,17 @@ def press_to(page: Page, wanted: Locator, most: int = 80) -> None:
 
 
 def choose(page: Page, choice: Locator, meaning: str) -> None:
-    """Arrow down to an option; each step is a change that the page answers by drawing itself anew."""
-    for _ in range(choice.locator("option").count()):
-        choice.evaluate("one => one.setAttribute('data-before', '')")
+    """Arrow down to an option as a person does, who presses again where the page took no notice."""
+    options = choice.locator("option").count()
+    for _ in range(2 * options):
         page.keyboard.press("ArrowDown")
-        expect(page.locator("[data-before]")).to_have_count(0)
+        expect(page.locator(".htmx-request")).to_have_count(0, timeout=20_000)
         # Whoever chooses by keyboard goes on where they were.
         expect(choice).to_be_focused()
         if choice.locator("option:checked").inner_text() == meaning:
             return
-    raise AssertionError(f"there is no {meaning}")
+    shown = page.locator("#import-body").inner_text()
+    raise AssertionError(f"{meaning} is not to be had among {options}:\n{shown}")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -42,8 +42,8 @@ def test_a_person_signs_in_promotes_asks_and_rolls_back(site: Site, open_page: O
     expect(page.get_by_label("Your question")).to_be_focused()
 
     page.goto(site.tenant("models/"))
-    served = page.get_by_role("row", name=re.compile(r"acme\.support@v4-"))
-    served.get_by_role("button", name="Roll back").click()
+    promoted = page.get_by_role("row", name=re.compile(r"acme\.support@v4-"))
+    promoted.get_by_role("button", name="Roll back").click()
     expect(page.get_by_role("status")).to_contain_text("again")
 
 
