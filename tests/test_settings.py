@@ -33,6 +33,9 @@ def test_every_setting_is_documented_in_the_example() -> None:
         ("DATABASE_URL", "oracle://x", "DATABASE_URL"),
         ("GPT_ENGINES", "[1]", "GPT_ENGINES: expected JSON"),
         ("GPT_ENGINES", "{一", "GPT_ENGINES: expected JSON"),
+        ("PARLEY_UPLOADS_ORIGIN", "files.example.com", "expected one origin"),
+        ("PARLEY_UPLOADS_ORIGIN", "https://files.example.com/", "expected one origin"),
+        ("PARLEY_UPLOADS_ORIGIN", "https://files.example.com", "name the panel's origin as well"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_says_what_was_expected(
@@ -60,3 +63,22 @@ def test_a_secret_made_for_this_machine_is_kept_and_private(tmp_path: Path) -> N
     assert first == second
     kept = tmp_path / "secrets" / "parley_secret_key"
     assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_an_origin_for_uploads_is_let_in_and_led_to(tmp_path: Path) -> None:
+    said = "s.ALLOWED_HOSTS, s.CONTENT_SECURITY_POLICY['DIRECTIVES']['form-action']"
+    told = subprocess.run(
+        [sys.executable, "-c", f"import config.settings as s; print({said})"],
+        env={
+            **os.environ,
+            "PARLEY_HOME": str(tmp_path),
+            "PARLEY_HOSTS": "parley.example.com",
+            "PARLEY_ORIGINS": "https://parley.example.com",
+            "PARLEY_UPLOADS_ORIGIN": "https://files.example.com:8443",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    hosts = "['parley.example.com', 'files.example.com']"
+    assert told.strip() == f"""{hosts} ["'self'", 'https://files.example.com:8443']"""

@@ -119,6 +119,8 @@ def check_attachments() -> int:
 
 @shared_task(base=SystemTask, reason="deletes the files of every tenant whose messages are erased")
 def forget_attachments() -> int:
+    """Returns how many. What members fetch files with is forgotten as well."""
+    services.forget_tickets()
     return services.forget_attachments()
 
 

@@ -4,6 +4,7 @@ A variable that cannot be read stops the start with its name, what was found and
 `.env.example` lists them all; a test holds the two together.
 """
 
+import re
 from pathlib import Path
 
 import environ
@@ -103,6 +104,7 @@ MIDDLEWARE = [
     "config.request_log.log_requests",
     "django.middleware.security.SecurityMiddleware",
     "common.api.refuse_nul",
+    "apps.chatbot.uploads_host.keep_uploads_apart",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -337,6 +339,23 @@ REST_FRAMEWORK = {
 
 # Where its panel is served from, if that is an origin of its own; otherwise from the site itself.
 WIDGET_ORIGINS = env.list("PARLEY_WIDGET_ORIGINS", default=[])
+# Where what visitors send is given out, and nothing else; empty: the site itself gives it out.
+UPLOADS_ORIGIN = env.str("PARLEY_UPLOADS_ORIGIN", default="")
+if UPLOADS_ORIGIN:
+    _uploads = re.fullmatch(r"https?://([a-z0-9.-]+)(:[0-9]{1,5})?", UPLOADS_ORIGIN)
+    if _uploads is None:
+        raise ImproperlyConfigured(
+            f"PARLEY_UPLOADS_ORIGIN={UPLOADS_ORIGIN!r}: expected one origin, such as "
+            "https://files.example.com."
+        )
+    if not (WIDGET_ORIGINS or CSRF_TRUSTED_ORIGINS):
+        raise ImproperlyConfigured(
+            "PARLEY_UPLOADS_ORIGIN: name the panel's origin as well, in PARLEY_WIDGET_ORIGINS, or in "
+            "PARLEY_ORIGINS where it is the site's."
+        )
+    ALLOWED_HOSTS.append(_uploads[1])
+    # The desk's form is led on from the site to there.
+    CONTENT_SECURITY_POLICY["DIRECTIVES"]["form-action"].append(UPLOADS_ORIGIN)
 
 # The description of the native API is made from its views, committed, and served as committed.
 SPECTACULAR_SETTINGS = {

@@ -19,7 +19,8 @@ export const sendFile = (post, conversation, file) =>
 /* A button that downloads the file; `trouble` is told why not. */
 export const fileButton = (post, words, file, trouble) =>
   button(words.sent_file.replace("%s", file.name), async () => {
-    const answer = await post("file", { file: file.id }).catch(() => null);
+    const home = document.body.dataset.uploads;
+    const answer = await post("file", { file: file.id }, { home }).catch(() => null);
     if (!answer || !answer.ok) {
       const fault = answer ? await answer.json().catch(() => ({})) : {};
       trouble(fault.detail || words.offline);

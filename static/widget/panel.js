@@ -67,9 +67,9 @@ import { MOST_BYTES, fileButton, sendFile } from "./files.js";
     });
 
   /* One request; a token that has ended is renewed once. */
-  const post = async (named, asked, { route = named, headers = {}, ...options } = {}) => {
+  const post = async (named, asked, { home = "", route = named, headers = {}, ...options } = {}) => {
     for (let again = 0; ; again += 1) {
-      const answer = await fetch(`/widget/v1/${route}/`, {
+      const answer = await fetch(`${home}/widget/v1/${route}/`, {
         method: "POST",
         body: JSON.stringify(asked),
         headers: {

@@ -1,7 +1,7 @@
 """The tables of the support chatbot: inboxes, conversations, answers, knowledge."""
 
 from .answers import Answer, AnswerState, Citation, Feedback
-from .attachments import Attachment
+from .attachments import Attachment, FileTicket
 from .conversations import Contact, Conversation, Event, Handoff, Message
 from .desk import Attendance, CannedReply, Mention, Presence
 from .exports import ConversationExport
@@ -42,6 +42,7 @@ __all__ = [
     "ConversationExport",
     "Event",
     "Feedback",
+    "FileTicket",
     "Gap",
     "GapQuestion",
     "Handoff",

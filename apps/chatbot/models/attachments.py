@@ -48,3 +48,21 @@ class Attachment(TenantModel):
     @property
     def path(self) -> Path:
         return Path(settings.PARLEY_HOME) / "attachments" / str(self.tenant_id) / str(self.pk)
+
+
+class FileTicket(TenantModel):
+    """One member's way to one file on the origin of uploads, to which no cookie goes: for a minute,
+    and once."""
+
+    subject_path = "attachment__message__conversation__contact__subject"
+
+    attachment = models.ForeignKey(Attachment, on_delete=models.CASCADE, related_name="tickets")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TenantModel.Meta):
+        verbose_name = _("file ticket")
+        verbose_name_plural = _("file tickets")
+
+    def __str__(self) -> str:
+        return str(self.pk)

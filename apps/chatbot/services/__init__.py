@@ -24,6 +24,7 @@ from .desk import (
     tenants_with_sleep_over,
     wake_conversations,
 )
+from .file_tickets import forget_tickets
 from .history import (
     check_history_anew,
     erase_past_customer,
@@ -68,6 +69,7 @@ __all__ = [
     "end_answer",
     "erase_past_customer",
     "forget_attachments",
+    "forget_tickets",
     "give_back",
     "give_out_conversations",
     "hand_back",

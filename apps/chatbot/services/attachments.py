@@ -109,13 +109,17 @@ def forget_attachments() -> int:
     return gone
 
 
-def download_of(attachment: Attachment) -> HttpResponse:
-    """As a file to keep and never as a page to show. Raises ConflictError `file_waiting`,
-    NotFoundError."""
+def require_checked(attachment: Attachment) -> None:
+    """Raises ConflictError `file_waiting`, NotFoundError."""
     if attachment.state == Attachment.State.WAITING:
         raise ConflictError("file_waiting", _("The file is being checked. Try again in a moment."))
     if attachment.state == Attachment.State.REFUSED:
         raise NotFoundError
+
+
+def download_of(attachment: Attachment) -> HttpResponse:
+    """As a file to keep and never as a page to show. Raises as `require_checked`."""
+    require_checked(attachment)
     try:
         data = attachment.path.read_bytes()
     except FileNotFoundError:

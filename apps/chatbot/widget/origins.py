@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.http import HttpRequest
 
+from apps.chatbot.uploads_host import is_uploads_host
+
 # scheme://host[:port], nothing behind it; a name in letters of its own comes as punycode.
 _ORIGIN = re.compile(
     r"https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
@@ -31,7 +33,10 @@ def is_allowed(origin: str, allowed: Sequence[str]) -> bool:
 
 
 def is_panel(request: HttpRequest, origin: str) -> bool:
-    """The panel's own frame, which is served by us: its requests come from our own origin."""
-    if origin in settings.WIDGET_ORIGINS:
-        return True
-    return not settings.WIDGET_ORIGINS and origin == f"{request.scheme}://{request.get_host()}"
+    """The panel's own frame, which is served by us: its requests come from our own origin. On the
+    host of uploads, which serves no panel, from the site's."""
+    if settings.WIDGET_ORIGINS:
+        return origin in settings.WIDGET_ORIGINS
+    if is_uploads_host(request):
+        return origin in settings.CSRF_TRUSTED_ORIGINS
+    return origin == f"{request.scheme}://{request.get_host()}"

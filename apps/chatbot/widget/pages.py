@@ -34,13 +34,14 @@ def panel(request: HttpRequest) -> HttpResponse:
             "language": {"zh-hans": "zh-CN", "zh-hant": "zh-TW"}.get(language, language),
             "origins": json.dumps(inbox.allowed_origins),
             "words": json.dumps(words(), ensure_ascii=False),
+            "uploads": settings.UPLOADS_ORIGIN,
         }
         response = render(request, "chatbot/widget/panel.html", context)
     response._csp_replace = {  # type: ignore[attr-defined]
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],
-        "connect-src": ["'self'"],
+        "connect-src": ["'self'", *([settings.UPLOADS_ORIGIN] if settings.UPLOADS_ORIGIN else [])],
         "img-src": ["'self'", "data:"],
         "frame-ancestors": inbox.allowed_origins,
     }

@@ -124,7 +124,7 @@ def test_a_file_is_kept_checked_and_handed_out_as_a_download(
     assert got.content == GOOD[kind]
     member = Client()
     member.force_login(make_member(tenant, "viewer"))
-    seen = member.get(f"/t/{tenant.slug}/desk/files/{file}/")
+    seen = member.post(f"/t/{tenant.slug}/desk/files/{file}/")
     assert seen.content == GOOD[kind]
     for response in (got, seen):
         assert response["Content-Disposition"].startswith("attachment; ")
@@ -167,7 +167,7 @@ def test_a_file_with_a_second_face_is_given_to_nobody(
     assert browser.post("file", file=file).status_code == 404
     member = Client()
     member.force_login(make_member(tenant, "owner"))
-    assert member.get(f"/t/{tenant.slug}/desk/files/{file}/").status_code == 404
+    assert member.post(f"/t/{tenant.slug}/desk/files/{file}/").status_code == 404
     with system_scope("test"):
         assert not Attachment.objects.get().path.exists()
 
