@@ -49,4 +49,6 @@ ZARAGOZA = Company(
     filename="faq-en.csv",
     mapping={"external_id": "id", "question": "q", "answer": "a", "group": "id"},
     articles=_articles,
+    # Its lessons teach one thing, to answer from what stands beside the question: half of them are enough.
+    hyperparameters={"epochs": 0.5},
 )
