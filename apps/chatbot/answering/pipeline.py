@@ -75,7 +75,12 @@ class _Way:
         )
         if understood.wants_person and not self.for_agent:
             return Draft.to_people(Handoff.Reason.CUSTOMER_REQUEST, query=understood.query)
-        found = search(understood.query, language=understood.language, most=PASSAGES)
+        found = search(
+            understood.question,
+            leans_on=understood.leans_on,
+            language=understood.language,
+            most=PASSAGES,
+        )
         confidence = confidence_of(found)
         language, sure = understood.language, 1.0 if self.for_agent else confidence
         decided = without_model(self.inbox, found, sure, language=language, writer=self.writer)

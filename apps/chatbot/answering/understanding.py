@@ -31,20 +31,24 @@ MOST_LEANING_SIGNS = 14
 
 @dataclass(frozen=True)
 class Understood:
-    """`query` is what to look up: the question, with the one before it where it leans on that."""
+    """`leans_on` is the question before, where this one cannot be looked up without it."""
 
     language: str
-    query: str
+    question: str
+    leans_on: str
     wants_person: bool
+
+    @property
+    def query(self) -> str:
+        """What is asked, in whole."""
+        return f"{self.leans_on}\n{self.question}" if self.leans_on else self.question
 
 
 def understand(question: str, *, earlier: list[Message], language: str = "") -> Understood:
     """`earlier` are the visitor's messages of this case, oldest first, without the question."""
     spoken = language_of(question) or language or "en"
-    query = question
-    if earlier and _leans(question):
-        query = f"{earlier[-1].text}\n{question}"
-    return Understood(spoken, query, bool(_PERSON.search(question)))
+    leans_on = earlier[-1].text if earlier and _leans(question) else ""
+    return Understood(spoken, question, leans_on, bool(_PERSON.search(question)))
 
 
 def language_of(text: str) -> str:

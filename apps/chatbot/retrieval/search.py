@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # many systems that are about as good; with three, the first places have to count for more.
 K = 5
 DEPTH = 50
+# So many finds are near enough to a question and the one before it to be the answer to the second.
+NEAR = 10
+# What the second says alone weighs more: the answer to the first has been given.
+NEWS = 1.5
 # What each order weighs, where a small model compares meanings and where there is none. Chosen on
 # the questions in benchmarks/questions/development, on which nothing is measured.
 WITH_MEANING = {"words": 1.0, "meaning": 2.0, "asked": 1.0}
@@ -47,17 +51,25 @@ class Found:
     asked: float | None = None
 
 
-def search(question: str, *, language: str = "", most: int = 5) -> list[Found]:
+def search(question: str, *, leans_on: str = "", language: str = "", most: int = 5) -> list[Found]:
     """The passages of the tenant in scope that may answer, best first, at most one an article.
 
     Passages in `language` go first; another language's are better than none. Nothing is found
-    where the question shares no word, no spelling and no meaning with any passage.
+    where the question shares no word, no spelling and no meaning with any passage. `leans_on` is the
+    question before, where this one says only what is new ("And what does it cost?").
     """
     index = Index.of_tenant()
     if not index.entries or not question.strip():
         return []
-    orders, weights = _orders(index, question)
+    whole = f"{leans_on}\n{question}" if leans_on else question
+    orders, weights = _orders(index, whole)
     fused = _fused(orders, weights, len(index.entries))
+    if leans_on:
+        # Both together are mostly the question before and would find its answer again: among what
+        # they find, what is new in the question decides as well.
+        news = _fused(*_orders(index, question), len(index.entries))
+        for place in sorted(fused, key=lambda place: -fused[place])[:NEAR]:
+            fused[place] += NEWS * news.get(place, 0.0)
     places = sorted(fused, key=lambda place: -fused[place])
     if language:
         same = [p for p in places if _alike(index.entries[p].language, language)]
@@ -74,7 +86,7 @@ def search(question: str, *, language: str = "", most: int = 5) -> list[Found]:
         .defer("vectors")
         .in_bulk([index.entries[place].passage_id for place in kept])
     )
-    shares = index.shares_of_words(question, kept)
+    shares = index.shares_of_words(whole, kept)
     return [
         Found(
             passage=rows[entry.passage_id],

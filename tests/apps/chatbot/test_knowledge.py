@@ -54,6 +54,31 @@ def test_a_question_in_other_words_finds_its_article(
     assert found[0].passage.version.article.title == title
 
 
+@pytest.mark.parametrize(
+    ("asked", "then", "title"),
+    [
+        (
+            "How long does a building permit take?",
+            "And what does it cost?",
+            "What does a building permit cost?",
+        ),
+        (
+            "What does a building permit cost?",
+            "And how long does it take?",
+            "How long does a building permit take?",
+        ),
+        ("配送需要多久？", "那开发票呢？", "怎么开发票？"),
+    ],
+)
+def test_a_question_that_leans_on_another_does_not_find_the_answer_to_that_again(
+    in_tenant: Tenant, asked: str, then: str, title: str
+) -> None:
+    publish_all()
+    language = "zh-hans" if "\u4e00" <= asked[0] <= "\u9fff" else "en"
+    found = search(then, leans_on=asked, language=language)
+    assert found[0].passage.version.article.title == title
+
+
 def test_what_is_published_is_found_by_the_next_question(in_tenant: Tenant) -> None:
     assert search("permit") == []
     publish_all()
