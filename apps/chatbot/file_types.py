@@ -1,6 +1,6 @@
 """What a file is, by its bytes: what people call it, and what a browser says of it, counts for nothing.
 
-Nothing is unpacked and nothing drawn, so that no file can make us work more than it is long.
+Nothing is unpacked and nothing drawn here, so that no file can make us work more than it is long.
 """
 
 from __future__ import annotations

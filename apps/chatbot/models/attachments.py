@@ -27,7 +27,9 @@ class Attachment(TenantModel):
     name = models.CharField(_("name"), max_length=200)
     kind = models.CharField(_("type"), max_length=10)
     size = models.PositiveIntegerField(_("size"))
+    # Of what was sent; and of what is given out, where that is a picture without its metadata.
     digest = models.CharField(max_length=64)
+    plain_digest = models.CharField(max_length=64, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
     fault = models.CharField(max_length=40, blank=True)
 
