@@ -34,6 +34,8 @@ def announce_event(held: Conversation, event: Event) -> None:
             announce_conversation(held, "conversation.handed_off", reason=data["reason"])
         case Event.Type.STATUS if data["state"] == Conversation.State.RESOLVED:
             announce_conversation(held, "conversation.resolved")
+        case Event.Type.OVERDUE:
+            announce_conversation(held, "conversation.overdue", target=data["target"])
         case Event.Type.CSAT:
             announce_conversation(held, "conversation.rated", score=data["score"])
 

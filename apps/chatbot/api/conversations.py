@@ -85,8 +85,8 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
         model = Conversation
         fields = (
             "id", "inbox", "contact", "state", "owner", "assignee", "language", "page", "last_seq",
-            "waiting_since", "first_response_at", "resolved_at", "snoozed_until", "csat",
-            "csat_comment", "handoffs", "updated_at", "created_at",
+            "waiting_since", "due_at", "overdue_at", "first_response_at", "resolved_at",
+            "snoozed_until", "csat", "csat_comment", "handoffs", "updated_at", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 

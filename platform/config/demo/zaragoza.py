@@ -49,6 +49,8 @@ ZARAGOZA = Company(
     filename="faq-en.csv",
     mapping={"external_id": "id", "question": "q", "answer": "a", "group": "id"},
     articles=_articles,
-    # Its lessons teach one thing, to answer from what stands beside the question: half of them are enough.
-    hyperparameters={"epochs": 0.5},
+    # Its lessons teach one thing, to answer from what stands beside the question, and are long: a part of
+    # them is enough, and so is a smaller test, which still has the rows that the gate wants.
+    shares=(0.83, 0.1, 0.07),
+    hyperparameters={"epochs": 0.75},
 )

@@ -18,6 +18,7 @@ EVENT_TYPES = {
     "deployment.rolled_back": _("A deployment was rolled back"),
     "conversation.created": _("A visitor began a conversation"),
     "conversation.handed_off": _("A conversation was given to people"),
+    "conversation.overdue": _("Nobody answered in time in a conversation"),
     "conversation.resolved": _("A conversation was resolved"),
     "conversation.reopened": _("A resolved conversation was opened again"),
     "conversation.rated": _("A visitor rated a conversation"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.chatbot import services
+from apps.chatbot.models import Conversation
 from apps.chatbot.services import knowledge
 from tenancy.models import Tenant
 from tenancy.webhooks.models import WebhookEvent
@@ -117,3 +120,15 @@ def test_every_type_that_is_promised_of_support_is_told_somewhere() -> None:
     sources = [Path(announcements.__file__), *Path(services.__file__).parent.glob("*.py")]
     source = "".join(path.read_text() for path in sources)
     assert {one for one in OURS if f'"{one}"' not in source} == set()
+
+
+def test_a_conversation_that_nobody_answered_in_time_is_told_once(listened: Tenant) -> None:
+    conversation = make_conversation(make_inbox(first_response_minutes=30))
+    ask(conversation, "有人吗？秘密")
+    services.hand_off(conversation=conversation, reason="customer_request")
+    Conversation.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+    assert services.note_overdue_conversations() == 1
+    assert services.note_overdue_conversations() == 0
+    late = [data for name, data in told() if name == "conversation.overdue"]
+    assert [(one["id"], one["target"]) for one in late] == [(str(conversation.pk), "first")]
+    assert "秘密" not in json.dumps(late, ensure_ascii=False)

@@ -105,6 +105,7 @@ def test_a_conversation_goes_its_way(api: Api, tenant: Tenant, conversation: Con
     again = api("post", f"{place}/reopen/", {})
     assert (again["state"], again["resolved_at"]) == ("open", None)
     assert again["waiting_since"]
+    assert (again["due_at"], again["overdue_at"]) == (None, None)
     assert api("post", f"{place}/reopen/", {}) == again
     back = api("post", f"{place}/hand-back/", {})
     assert (back["owner"], back["state"]) == ("bot", "pending")
