@@ -47,6 +47,10 @@ class Site:
         worker.terminate()
         worker.wait(timeout=10)
 
+    @property
+    def uploads(self) -> str:
+        return self.environment["PARLEY_UPLOADS_ORIGIN"]
+
     def tenant(self, path: str = "") -> str:
         return f"{self.url}/t/acme/{path}"
 
@@ -65,6 +69,10 @@ def running_site(home: Path) -> Iterator[Site]:
         "GPT_ENGINES": f'{{"{BASE}": "http://127.0.0.1:{engine_port}"}}',
         "CELERY_BROKER_URL": "memory://",
         "PARLEY_LOG_LEVEL": "WARNING",
+        # Portal, shop, panel and uploads: four origins, which a browser finds on this machine by itself.
+        "PARLEY_HOSTS": "127.0.0.1,localhost,widget.localhost",
+        "PARLEY_WIDGET_ORIGINS": f"http://widget.localhost:{web_port}",
+        "PARLEY_UPLOADS_ORIGIN": f"http://files.localhost:{web_port}",
     }
     environment.pop("DATABASE_URL", None)
     seeded = subprocess.run(

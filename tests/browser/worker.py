@@ -9,6 +9,7 @@ import django
 
 def main() -> None:
     django.setup()
+    from apps.chatbot.services import check_attachments
     from apps.chatbot.tasks import write_answers
     from labeling.tasks import do_waiting_work
     from tenancy.scope import system_scope
@@ -16,6 +17,7 @@ def main() -> None:
     while True:
         with system_scope("test: be the worker"):
             write_answers()
+            check_attachments()
             do_waiting_work()
         time.sleep(0.1)
 
