@@ -94,7 +94,7 @@ class Place:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=280,
             **more,
         )
 

@@ -87,7 +87,7 @@ def test_asking_twice_makes_one(in_tenant: Tenant, engine_that: EngineThat) -> N
     assert services.start_export(**again) == export
     other = services.start_export(**again, precision="float32")
     assert other != export
-    Export.objects.filter(pk=export.pk).update(expires_at=timezone.now())
+    Export.objects.filter(pk=export.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     assert services.start_export(**again) != export
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +253,7 @@ def test_what_a_dead_worker_began_another_finishes_without_a_row_twice(
     monkeypatch.undo()
     with system_scope("test"):
         assert not file_admission.waits()
-        FineTuningJob.objects.update(lease_until=timezone.now())
+        FineTuningJob.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
         assert file_admission.waits()
     admit()
     with tenant_scope(tenant):
