@@ -35,6 +35,7 @@ def main() -> None:
     from labeling.models import Example, ImportRun
     from labeling.services import receive_file
     from labeling.tasks import do_waiting_work
+    from tenancy import audit
     from tenancy.scope import system_scope, tenant_scope
     from tests.apps.portal import (
         company,
@@ -87,6 +88,10 @@ def main() -> None:
             actor=owner,
         )
         print(f"check={check.pk}")  # noqa: T201
+    with tenant_scope(make_tenant("busy", name="Busy 忙")):
+        # More than one page of the operator's audit log holds.
+        for hour in range(110):
+            audit.record("key.used", hour=hour)
     with system_scope("test: be the worker"):
         do_waiting_work()
     with tenant_scope(acme):

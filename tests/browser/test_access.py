@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.screens import ACTS, VISITS, sign_in
-from tests.browser.seed import OWNER
+from tests.browser.seed import OWNER, STAFF
 from tests.browser.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -87,6 +87,13 @@ def test_a_page_is_read_by_everybody_in_the_dark_in_chinese_on_a_phone(
 ) -> None:
     page = open_as(open_page, site, who, **COMBINATIONS["zh-dark-390"])
     page.goto(address_of(site, who, name))
+    assert serious_findings(page) == []
+
+
+def test_a_list_of_several_pages_is_read_in_the_dark(site: Site, open_page: OpenPage) -> None:
+    page = open_as(open_page, site, STAFF, **COMBINATIONS["zh-dark-390"])
+    page.goto(address_of(site, STAFF, "admin-audit"))
+    expect(page.locator(".showall")).to_be_visible()
     assert serious_findings(page) == []
 
 

@@ -154,3 +154,28 @@ def test_a_file_that_is_none_says_so_where_it_was_chosen(
     page.get_by_role("button", name="Look at it").click()
     expect(page.locator("[role=status], [role=alert], .errorlist, .note").first).to_be_visible()
     assert "/datasets/" in page.url or "/imports/" in page.url
+
+
+def test_what_is_chosen_the_moment_the_page_comes_is_taken(
+    site: Site, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """No moment in which the new page is seen and does not listen yet."""
+    page = open_page()
+    sign_in(page, site)
+    table = tmp_path / "三月.csv"
+    table.write_bytes(TABLE.replace("支持", "三月 支持").encode("gb18030"))
+    page.goto(site.tenant("datasets/import/"))
+    page.set_input_files("input[type=file]", table)
+    page.get_by_role("button", name="Look at it").click()
+    page.wait_for_url(re.compile(r"/imports/[0-9a-f-]{36}/$"))
+
+    page.evaluate(
+        """() => document.addEventListener('htmx:afterSwap', () => setTimeout(() => {
+          const choice = document.querySelector('#role-2');
+          choice.value = 'answer';
+          choice.dispatchEvent(new Event('change', { bubbles: true }));
+        }), { once: true })"""
+    )
+    page.get_by_label("客户说", exact=True).select_option(label="question")
+
+    expect(page.locator(".understood").get_by_text("收到后七天内可以退货。")).to_be_visible()
