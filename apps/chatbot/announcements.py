@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.chatbot.models import ArticleVersion, Conversation, Event, Feedback
+from apps.chatbot.models import ArticleVersion, CandidateTrial, Conversation, Event, Feedback
 from tenancy.webhooks.services import publish
 
 
@@ -61,6 +61,18 @@ def announce_article(version: ArticleVersion) -> None:
         "version": version.number,
     }
     publish("article.published", told)
+
+
+def announce_trial(trial: CandidateTrial, why: str) -> None:
+    """Its checkpoint answers nobody any more, or everybody."""
+    told = {
+        "id": str(trial.pk),
+        "inbox": str(trial.inbox_id),
+        "checkpoint": str(trial.checkpoint_id),
+        "share": trial.share,
+        "end": why,
+    }
+    publish("trial.ended", told)
 
 
 def _about(conversation: Conversation) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.chatbot.services import MOST_CHARACTERS
+from apps.chatbot.services.inboxes import LANGUAGES
 from apps.chatbot.services.replies import LONGEST_SHORTCUT, VARIABLES
-
-LANGUAGES = [("en", "English"), ("zh-hans", "简体中文"), ("zh-hant", "繁體中文")]
 
 
 class ReplyForm(forms.Form):

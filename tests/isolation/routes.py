@@ -179,6 +179,19 @@ KNOWN: dict[str, Route] = {
         query={"checkpoint": CHECKPOINT, "inbox": INBOX},
     ),
     "api/v1/test-runs/<uuid:pk>/": Route(pk="chatbot.RegressionRun"),
+    "api/v1/candidate-trials/": Route(
+        body={"inbox": INBOX, "checkpoint": CHECKPOINT, "share": "=10"},
+        query={"inbox": INBOX, "checkpoint": CHECKPOINT},
+    ),
+    "api/v1/candidate-trials/<uuid:pk>/": Route(pk="chatbot.CandidateTrial"),
+    "api/v1/candidate-trials/<uuid:pk>/stop/": Route(pk="chatbot.CandidateTrial"),
+    "api/v1/answer-reviews/": Route(),
+    "api/v1/answer-reviews/<uuid:pk>/": Route(pk="chatbot.AnswerReview"),
+    "api/v1/answer-reviews/<uuid:pk>/judge/": Route(
+        pk="chatbot.AnswerReview", body={"verdict": "=right"}
+    ),
+    "api/v1/canned-replies/": Route(body=REPLY_FORM),
+    "api/v1/canned-replies/<uuid:pk>/": Route(pk="chatbot.CannedReply", body=REPLY_FORM),
     "api/v1/support-numbers/": Route(query={"inbox": INBOX}),
     "api/v1/feedback/": Route(query={"message": "chatbot.Message"}),
     "api/v1/feedback/<uuid:pk>/": Route(pk="chatbot.Feedback"),

@@ -11,6 +11,8 @@ from apps.chatbot.api.inboxes import IdentityKeyViewSet, InboxViewSet
 from apps.chatbot.api.learning import GapViewSet, TestQuestionViewSet, TestRunViewSet
 from apps.chatbot.api.numbers import NumbersViewSet
 from apps.chatbot.api.questions import QuestionViewSet
+from apps.chatbot.api.replies import ReplyViewSet
+from apps.chatbot.api.trials import ReviewViewSet, TrialViewSet
 from apps.chatbot.api.views import HistoryViewSet
 
 router = SimpleRouter(use_regex_path=False)
@@ -28,6 +30,9 @@ for prefix, viewset in (
     ("knowledge-gaps", GapViewSet),
     ("test-questions", TestQuestionViewSet),
     ("test-runs", TestRunViewSet),
+    ("candidate-trials", TrialViewSet),
+    ("answer-reviews", ReviewViewSet),
+    ("canned-replies", ReplyViewSet),
 ):
     router.register(prefix, viewset, basename=prefix.removesuffix("s"))
 

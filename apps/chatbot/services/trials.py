@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from apps.chatbot.announcements import announce_trial
 from apps.chatbot.models import CandidateTrial, Inbox
 from apps.chatbot.trials import arms_of, does_worse
 from common.errors import ApplicationError, ConflictError
@@ -85,6 +86,11 @@ def judge_trials() -> int:
     return rolled_back
 
 
+@transaction.atomic
 def _end(trial: CandidateTrial, why: str) -> bool:
+    """Whether it had not ended before."""
     open_still = CandidateTrial.objects.filter(pk=trial.pk, ended_at=None)
-    return bool(open_still.update(ended_at=timezone.now(), end=why))
+    if not open_still.update(ended_at=timezone.now(), end=why):
+        return False
+    announce_trial(trial, why)
+    return True

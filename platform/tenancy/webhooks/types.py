@@ -25,4 +25,5 @@ EVENT_TYPES = {
     "message.created": _("Somebody said something in a conversation; private notes are not told"),
     "feedback.given": _("A visitor judged an answer of the bot"),
     "article.published": _("An article of knowledge was published"),
+    "trial.ended": _("A checkpoint on trial was stopped, rolled back or promoted"),
 }

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 OURS = {
     one
     for one in EVENT_TYPES
-    if one.startswith(("conversation.", "message.", "feedback.", "article."))
+    if one.startswith(("conversation.", "message.", "feedback.", "article.", "trial."))
 }
 
 

@@ -18,6 +18,8 @@ from common.errors import ApplicationError, ConflictError
 from gpt_core.models import Checkpoint, Deployment
 from tenancy.models import AuditEntry, Tenant
 from tenancy.scope import system_scope
+from tenancy.webhooks.models import WebhookEvent
+from tenancy.webhooks.services import create_endpoint
 from tests.apps.chatbot.makers import ask, make_inbox
 from tests.apps.chatbot.test_answering import Says, says  # noqa: F401
 from tests.apps.chatbot.test_knowledge import publish_all
@@ -139,6 +141,28 @@ def test_a_candidate_that_serves_by_now_is_on_trial_no_more(
     assert trials.judge_trials() == 0
     trial.refresh_from_db()
     assert trial.end == "promoted"
+
+
+def test_the_end_of_a_trial_is_told_outside_once(inbox: Inbox, candidate: Checkpoint) -> None:
+    create_endpoint(url="https://example.com/parley")
+    stopped = trials.start_trial(inbox=inbox, checkpoint=candidate, share=50)
+    trials.stop_trial(trial=stopped)
+    trials.stop_trial(trial=stopped)
+    promoted = trials.start_trial(inbox=inbox, checkpoint=candidate, share=7)
+    Deployment.objects.update(checkpoint=candidate)
+    trials.judge_trials()
+    trials.judge_trials()
+    told = WebhookEvent.objects.filter(type="trial.ended").order_by("created_at")
+    assert [one.data for one in told] == [
+        {
+            "id": str(trial.pk),
+            "inbox": str(inbox.pk),
+            "checkpoint": str(candidate.pk),
+            "share": trial.share,
+            "end": end,
+        }
+        for trial, end in ((stopped, "stopped"), (promoted, "promoted"))
+    ]
 
 
 def test_only_what_may_be_promoted_goes_on_trial_and_one_at_a_time(
