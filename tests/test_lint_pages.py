@@ -36,6 +36,28 @@ def source(path: Path) -> str:
     return COMMENTS.sub("", path.read_text())
 
 
+def at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """What is worked out when the module is read, before anybody's language is known."""
+    for one in ast.iter_child_nodes(tree):
+        yield one
+        if not isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from at_import(one)
+
+
+@pytest.mark.parametrize("path", CODE, ids=named)
+def test_a_sentence_is_filled_in_for_its_reader_and_not_at_import(path: Path) -> None:
+    """`_(...) % ...` of a lazy sentence is a plain string at once, in the language of the process."""
+    filled = [
+        one.lineno
+        for one in at_import(ast.parse(path.read_text()))
+        if isinstance(one, ast.BinOp)
+        and isinstance(one.op, ast.Mod)
+        and isinstance(one.left, ast.Call)
+        and getattr(one.left.func, "id", "") in ("_", "gettext", "gettext_lazy", "ngettext")
+    ]
+    assert filled == []
+
+
 @pytest.mark.parametrize("path", TEMPLATES, ids=named)
 def test_a_template_trusts_no_markup(path: Path) -> None:
     forbidden = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from apps.chatbot.services import MOST_CHARACTERS
@@ -24,6 +25,8 @@ class ReplyForm(forms.Form):
         label=_("Text"),
         max_length=MOST_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 8}),
-        help_text=_("Filled in when it is used: %(names)s.")
-        % {"names": ", ".join(f"{{{{{name}}}}}" for name in VARIABLES)},
+        help_text=format_lazy(
+            _("Filled in when it is used: {names}."),
+            names=", ".join(f"{{{{{name}}}}}" for name in VARIABLES),
+        ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.services import create_api_key
 from common.errors import ConflictError
+from config.admin_words import THEME
 from gpt_core import client as engines_client
 from gpt_core import dispatch, sightings
 from gpt_core.client import EngineUnavailableError
@@ -26,6 +28,8 @@ from tenancy.scope import system_scope, tenant_scope
 from tenancy.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from tests.apps.portal import scenes
 from tests.factories import make_member, make_user
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 @pytest.fixture
@@ -81,6 +85,26 @@ def test_every_page_speaks_chinese_without_an_accident(
     found = staff.get(reverse(f"admin:{page}"), headers={"Accept-Language": "zh-hans"})
     assert found.status_code == 200
     assert 'lang="zh-hans"' in found.content.decode()
+
+
+def test_every_column_and_every_sentence_of_the_theme_is_called_in_chinese() -> None:
+    with translation.override("zh-hans"):
+        columns = {
+            f"{model._meta.label}.{field.name}": str(field.verbose_name)
+            for model in admin.site._registry
+            for field in model._meta.fields
+            if not field.primary_key
+        }
+        theme = {sentence: translation.gettext(sentence) for sentence in THEME}
+    said = columns | theme
+    assert [name for name, words in said.items() if not CHINESE.search(words)] == []
+
+
+def test_a_list_of_the_admin_speaks_chinese(staff: Client, story: scenes.Story) -> None:
+    address = reverse("admin:webhooks_webhookdelivery_changelist")
+    page = staff.get(address, headers={"Accept-Language": "zh-hans"}).content.decode()
+    assert "Created At" not in page
+    assert "Select all rows" not in page
 
 
 def test_tenants_are_listed_with_what_they_use(
