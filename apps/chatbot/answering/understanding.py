@@ -47,8 +47,14 @@ class Understood:
 def understand(question: str, *, earlier: list[Message], language: str = "") -> Understood:
     """`earlier` are the visitor's messages of this case, oldest first, without the question."""
     spoken = language_of(question) or language or "en"
-    leans_on = earlier[-1].text if earlier and _leans(question) else ""
+    leans_on = _subject(earlier) if _leans(question) else ""
     return Understood(spoken, question, leans_on, bool(_PERSON.search(question)))
+
+
+def _subject(earlier: list[Message]) -> str:
+    """The last question that stands by itself; the first one, where none does."""
+    alone = (message.text for message in reversed(earlier) if not _leans(message.text))
+    return next(alone, earlier[0].text if earlier else "")
 
 
 def language_of(text: str) -> str:

@@ -246,6 +246,33 @@ def test_speaking_of_people_is_not_asking_for_one(text: str) -> None:
     assert not understand(text, earlier=[]).wants_person
 
 
+@pytest.mark.parametrize(
+    ("earlier", "question", "leans_on"),
+    [
+        (["What does the Ember cost?"], "and how tall is it?", "What does the Ember cost?"),
+        (
+            [
+                "Hello",
+                "What does the Ember cost?",
+                "and how tall is it?",
+                "and its bulb, is it E14?",
+            ],
+            "how do I clean it?",
+            "What does the Ember cost?",
+        ),
+        (["晨曦台灯多少钱？", "它有多高？"], "那发货呢？", "晨曦台灯多少钱？"),
+        (["and how tall is it?"], "what about it?", "and how tall is it?"),
+        (["What does the Ember cost?"], "Do you ship to Finland?", ""),
+        ([], "and how tall is it?", ""),
+    ],
+)
+def test_a_question_leans_on_the_last_one_that_stands_by_itself(
+    earlier: list[str], question: str, leans_on: str
+) -> None:
+    said = [Message(text=text) for text in earlier]
+    assert understand(question, earlier=said).leans_on == leans_on
+
+
 def test_the_model_gets_turns_that_alternate() -> None:
     turns = [
         Message(role=role, text=text)

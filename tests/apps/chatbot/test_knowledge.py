@@ -79,6 +79,29 @@ def test_a_question_that_leans_on_another_does_not_find_the_answer_to_that_again
     assert found[0].passage.version.article.title == title
 
 
+@pytest.mark.parametrize(
+    ("asked", "then", "title"),
+    [
+        ("What does the Ember cost?", "and how tall is it?", "How tall is the Ember?"),
+        ("How tall is the Orbit?", "what does it cost?", "What does the Orbit cost?"),
+        ("晨曦台灯多少钱？", "它有多高？", "晨曦台灯有多高？"),
+    ],
+)
+def test_a_question_that_leans_on_another_stays_with_its_subject(
+    in_tenant: Tenant, asked: str, then: str, title: str
+) -> None:
+    for name in ("Ember", "Orbit", "Fjord", "Moss", "Quill"):
+        for question, fact in (("How tall is the {}?", "{} is 40 cm tall."),
+                               ("What does the {} cost?", "{} costs 890 SEK."),
+                               ("Which bulb does the {} take?", "{} takes E27.")):  # fmt: skip
+            publish(question.format(name), fact.format(name), "en")
+    for name in ("晨曦台灯", "月光吊灯", "松木壁灯"):
+        publish(f"{name}有多高？", f"{name}高四十厘米。", "zh-hans")
+        publish(f"{name}多少钱？", f"{name}售价八百九十元。", "zh-hans")
+    language = "zh-hans" if "\u4e00" <= asked[0] <= "\u9fff" else "en"
+    assert search(then, leans_on=asked, language=language)[0].passage.version.title == title
+
+
 def test_what_is_published_is_found_by_the_next_question(in_tenant: Tenant) -> None:
     assert search("permit") == []
     publish_all()
