@@ -72,14 +72,14 @@ def test_a_visitor_and_an_agent_talk_live(
     row = desk.locator(".desk-row", has_text=question).last
     expect(row).to_be_visible(timeout=5_000)
     row.click()
-    expect(desk.locator("#lines .visitor")).to_contain_text(question)
+    expect(desk.locator("#lines .by-visitor")).to_contain_text(question)
     expect(desk.locator("#desk-head [data-state=waiting]")).to_be_visible()
 
     desk.keyboard.press("n")
     expect(desk.locator("#reply")).to_be_focused()
     desk.keyboard.type(note)
     desk.keyboard.press("Control+Enter")
-    expect(desk.locator("#lines .note")).to_contain_text(note, timeout=5_000)
+    expect(desk.locator("#lines .by-note")).to_contain_text(note, timeout=5_000)
     # The line may be seen before its sending has ended; until then the box takes nothing.
     expect(desk.locator("#reply")).to_have_value("")
     expect(desk.locator("#reply")).to_be_editable()
@@ -99,7 +99,7 @@ def test_a_visitor_and_an_agent_talk_live(
     expect(panel.locator(".turn.agent")).to_contain_text(reply, timeout=5_000)
     expect(desk.locator("#desk-head [data-state=open]")).to_be_visible(timeout=5_000)
     ask(panel, thanks)
-    expect(desk.locator("#lines .visitor").last).to_contain_text(thanks, timeout=5_000)
+    expect(desk.locator("#lines .by-visitor").last).to_contain_text(thanks, timeout=5_000)
     expect(panel.get_by_text(note)).to_have_count(0)
 
     lines = panel.locator(".line").count()

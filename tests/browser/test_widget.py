@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
@@ -36,6 +38,13 @@ def opened(page: Page) -> FrameLocator:
 def ask(panel: FrameLocator, text: str) -> None:
     panel.get_by_label("Your message").fill(text)
     panel.locator("#send").click()
+
+
+def test_the_page_around_it_is_whole(shop: str, site: Site) -> None:
+    """Also what a browser asks for by itself, and no script of a test can hear."""
+    page = httpx.get(shop).text
+    (icon,) = re.findall(r'<link rel="icon" href="([^"]+)"', page)
+    assert httpx.get(f"{site.url}{icon}").status_code == 200
 
 
 def test_nothing_is_asked_of_the_network_before_it_is_opened(
