@@ -179,6 +179,13 @@ def sign_in(page: Page, site: Site, email: str = OWNER) -> None:
     page.wait_for_url("**/" if email in (GUEST, STAFF) else "**/t/**")
 
 
+def look_at(page: Page, site: Site, table: Path) -> None:
+    """The first step of an import, by mouse; what the file is comes next."""
+    page.goto(site.tenant("datasets/import/"))
+    page.set_input_files("input[type=file]", table)
+    page.get_by_role("button", name="Look at it").click()
+
+
 def ask(page: Page, site: Site) -> None:
     page.goto(site.tenant("playground/"))
     page.fill("#question", "Do you measure for free?  你们免费测量吗？")

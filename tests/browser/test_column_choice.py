@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import APIResponse, Error, Route, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.screens import sign_in
+from tests.browser.screens import look_at, sign_in
 from tests.browser.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -45,9 +45,7 @@ def test_a_look_from_before_a_choice_does_not_undo_it(
     page.route("**/imports/*/live/", looks)
     page.route("**/imports/*/columns/", choices)
 
-    page.goto(site.tenant("datasets/import/"))
-    page.set_input_files("input[type=file]", table)
-    page.get_by_role("button", name="Look at it").click()
+    look_at(page, site, table)
     while not looks.answers:
         page.wait_for_timeout(50)
     page.locator("#import-body").evaluate("body => body.dataset.before = ''")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.browser.screens import sign_in
+from tests.browser.screens import look_at, sign_in
 from tests.browser.seed import TABLE
 from tests.browser.site import Site
 
@@ -124,9 +124,7 @@ def test_a_mapping_is_kept_and_fits_the_next_file(
     for turn, name in enumerate(("一月.csv", "二月.csv")):
         table = tmp_path / name
         table.write_bytes(TABLE.replace("支持", f"{name} 支持").encode("gb18030"))
-        page.goto(site.tenant("datasets/import/"))
-        page.set_input_files("input[type=file]", table)
-        page.get_by_role("button", name="Look at it").click()
+        look_at(page, site, table)
         page.wait_for_url(re.compile(r"/imports/[0-9a-f-]{36}/$"))
         if turn == 0:
             page.get_by_label("客户说", exact=True).select_option(label="question")
@@ -149,9 +147,7 @@ def test_a_file_that_is_none_says_so_where_it_was_chosen(
     sign_in(page, site)
     picture = tmp_path / "图.csv"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
-    page.goto(site.tenant("datasets/import/"))
-    page.set_input_files("input[type=file]", picture)
-    page.get_by_role("button", name="Look at it").click()
+    look_at(page, site, picture)
     expect(page.locator("[role=status], [role=alert], .errorlist, .note").first).to_be_visible()
     assert "/datasets/" in page.url or "/imports/" in page.url
 
@@ -164,9 +160,7 @@ def test_what_is_chosen_the_moment_the_page_comes_is_taken(
     sign_in(page, site)
     table = tmp_path / "三月.csv"
     table.write_bytes(TABLE.replace("支持", "三月 支持").encode("gb18030"))
-    page.goto(site.tenant("datasets/import/"))
-    page.set_input_files("input[type=file]", table)
-    page.get_by_role("button", name="Look at it").click()
+    look_at(page, site, table)
     page.wait_for_url(re.compile(r"/imports/[0-9a-f-]{36}/$"))
 
     page.evaluate(

@@ -80,7 +80,7 @@ class TrialSerializer(serializers.ModelSerializer[CandidateTrial]):
 
 class ReviewedAnswerSerializer(serializers.ModelSerializer[Answer]):
     question = serializers.CharField(source="question.text", read_only=True)
-    text = serializers.SerializerMethodField(help_text="What the visitor was told.")
+    text = serializers.CharField(read_only=True, help_text="What the visitor was told.")
     outcome = serializers.ChoiceField(choices=["", *Answer.Outcome.values], read_only=True)
     citations = CitationSerializer(many=True, read_only=True)
 
@@ -90,9 +90,6 @@ class ReviewedAnswerSerializer(serializers.ModelSerializer[Answer]):
             "id", "conversation", "question", "text", "outcome", "model", "checkpoint", "citations",
         )  # fmt: skip
         read_only_fields = fields
-
-    def get_text(self, answer: Answer) -> str:
-        return answer.message.text if answer.message is not None else answer.text
 
 
 class ReviewSerializer(serializers.ModelSerializer[AnswerReview]):
@@ -151,9 +148,9 @@ class ReviewViewSet(ChatbotViewSet):
     needs = dict.fromkeys(("list", "retrieve", "judge"), ANNOTATE)
 
     def get_queryset(self) -> QuerySet[Any]:
-        return AnswerReview.objects.select_related(
-            "answer__question", "answer__message"
-        ).prefetch_related("answer__citations__passage__version")
+        return AnswerReview.objects.select_related("answer__question").prefetch_related(
+            "answer__citations__passage__version"
+        )
 
     @extend_schema(request=VerdictSerializer, responses={200: ReviewSerializer})
     @action(detail=True, methods=["post"])

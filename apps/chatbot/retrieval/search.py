@@ -23,7 +23,7 @@ NEAR = 20
 # What the second says alone weighs more: the answer to the first has been given. It weighs wholly
 # where SAME_SUBJECT of the first's words stand in the passage too, the rare ones counting more ("And how
 # tall is it?" is meant of one lamp); elsewhere less, for the subject may have changed ("And invoices?").
-# Chosen on benchmarks/questions/development and on lamps and phrases that benchmarks.follow_ups leaves out.
+# Chosen on benchmarks/questions/development and on lamps that benchmarks.follow_ups leaves out.
 NEWS = 1.5
 SAME_SUBJECT = 0.4
 ELSEWHERE = 0.7

@@ -44,7 +44,7 @@ def review(request: TenantRequest) -> HttpResponse:
     """The next drawn answer that nobody has judged, with what it was to answer and rests on."""
     waiting = AnswerReview.objects.filter(verdict=AnswerReview.Verdict.WAITING)
     # Ids are random: whoever stops in the middle has judged a fair part.
-    found = waiting.select_related("answer__question", "answer__message", "answer__conversation")
+    found = waiting.select_related("answer__question")
     context = {
         "review": found.prefetch_related("answer__citations__passage__version")
         .order_by("pk")

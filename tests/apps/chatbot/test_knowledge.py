@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from apps.chatbot.answering.understanding import language_of
 from apps.chatbot.models import Passage
 from apps.chatbot.passages import MOST_CHARACTERS, divided
 from apps.chatbot.retrieval import search
@@ -49,8 +50,7 @@ def test_a_question_in_other_words_finds_its_article(
     in_tenant: Tenant, question: str, title: str
 ) -> None:
     publish_all()
-    language = "zh-hans" if "\u4e00" <= question[0] <= "\u9fff" else "en"
-    found = search(question, language=language)
+    found = search(question, language=language_of(question))
     assert found[0].passage.version.article.title == title
 
 
@@ -74,8 +74,7 @@ def test_a_question_that_leans_on_another_does_not_find_the_answer_to_that_again
     in_tenant: Tenant, asked: str, then: str, title: str
 ) -> None:
     publish_all()
-    language = "zh-hans" if "\u4e00" <= asked[0] <= "\u9fff" else "en"
-    found = search(then, leans_on=asked, language=language)
+    found = search(then, leans_on=asked, language=language_of(asked))
     assert found[0].passage.version.article.title == title
 
 
@@ -98,8 +97,8 @@ def test_a_question_that_leans_on_another_stays_with_its_subject(
     for name in ("晨曦台灯", "月光吊灯", "松木壁灯"):
         publish(f"{name}有多高？", f"{name}高四十厘米。", "zh-hans")
         publish(f"{name}多少钱？", f"{name}售价八百九十元。", "zh-hans")
-    language = "zh-hans" if "\u4e00" <= asked[0] <= "\u9fff" else "en"
-    assert search(then, leans_on=asked, language=language)[0].passage.version.title == title
+    found = search(then, leans_on=asked, language=language_of(asked))
+    assert found[0].passage.version.title == title
 
 
 def test_what_is_published_is_found_by_the_next_question(in_tenant: Tenant) -> None:
